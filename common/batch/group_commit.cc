@@ -1,0 +1,1 @@
+#include "common/batch/group_commit.h"

@@ -1,0 +1,73 @@
+#include "common/rpc/database_monitor.h"
+
+#include <atomic>
+#include <utility>
+
+#include "common/status/error.h"
+
+namespace sagamesh::rpc {
+namespace {
+
+constexpr absl::Duration kOpenInterval = absl::Milliseconds(500);
+constexpr absl::Duration kPingInterval = absl::Seconds(1);
+
+}  // namespace
+
+// Kept alive by its tasks. Everything but `opened` is used by one task at a time.
+struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
+  State(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers)
+      : options(std::move(options)), session(database, sql::Access::kRead), pool(pool), timers(timers) {}
+
+  void Open() {
+    const absl::Status status = options.open();
+    if (status.ok()) {
+      opened = true;
+      return Ping();
+    }
+    if (status.code() != absl::StatusCode::kUnavailable) return options.on_fatal(status);
+    Tell(false);
+    After(kOpenInterval, &State::Open);
+  }
+
+  void Ping() {
+    absl::StatusOr<sql::Connection*> connection = session.Get();
+    Tell(connection.ok() && (*connection)->Query("SELECT 1").ok());
+    After(kPingInterval, &State::Ping);
+  }
+
+  void Tell(bool now_healthy) {
+    if (told && healthy == now_healthy) return;
+    told = true;
+    healthy = now_healthy;
+    options.on_change(healthy);
+  }
+
+  void After(absl::Duration delay, void (State::*next)()) {
+    timers.PostAfter(delay, [self = shared_from_this(), next] {
+      self->pool.Post([self, next] { ((*self).*next)(); });
+    });
+  }
+
+  Options options;
+  sql::Session session;
+  WorkerPool& pool;
+  EventLoop& timers;
+  std::atomic<bool> opened{false};
+  bool told = false;
+  bool healthy = false;
+};
+
+DatabaseMonitor::DatabaseMonitor(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers)
+    : state_(std::make_shared<State>(std::move(options), database, pool, timers)) {}
+
+void DatabaseMonitor::Start() {
+  state_->pool.Post([state = state_] { state->Open(); });
+}
+
+absl::Status DatabaseMonitor::Ready() const {
+  if (state_->opened) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnavailable, {state_->options.domain, "DATABASE_UNAVAILABLE"},
+                   "the database is away");
+}
+
+}  // namespace sagamesh::rpc

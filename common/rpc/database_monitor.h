@@ -1,0 +1,43 @@
+#ifndef SAGAMESH_COMMON_RPC_DATABASE_MONITOR_H_
+#define SAGAMESH_COMMON_RPC_DATABASE_MONITOR_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "common/exec/executor.h"
+#include "common/sql/sql.h"
+
+namespace sagamesh::rpc {
+
+// Opens a service's database, however long it is away, and then watches it: one query a second. A database that is away
+// stops no process; it makes it unhealthy. Thread-safe.
+class DatabaseMonitor {
+ public:
+  struct Options {
+    std::string domain;  // of the error that Ready answers
+    // Run on a worker until it is OK, every 500 ms while it is UNAVAILABLE: migrations, taking up work.
+    absl::AnyInvocable<absl::Status()> open;
+    // Told each change, the first included; on a worker.
+    std::function<void(bool healthy)> on_change;
+    // Any other error of `open` (the schema is newer than this program): the process cannot go on.
+    std::function<void(const absl::Status&)> on_fatal;
+  };
+
+  DatabaseMonitor(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers);
+
+  void Start();
+
+  // OK once opened; else UNAVAILABLE (DATABASE_UNAVAILABLE).
+  absl::Status Ready() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace sagamesh::rpc
+
+#endif  // SAGAMESH_COMMON_RPC_DATABASE_MONITOR_H_

@@ -1,0 +1,48 @@
+#ifndef SAGAMESH_COMMON_RPC_SERVER_H_
+#define SAGAMESH_COMMON_RPC_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace sagamesh::rpc {
+
+// A gRPC server with health checking, reflection and keepalive, on the callback API. Thread-safe.
+class Server {
+ public:
+  struct Options {
+    std::string address;  // "127.0.0.1:50051"
+    std::vector<grpc::Service*> services;
+    int max_message_bytes = 4 << 20;
+  };
+
+  // UNAVAILABLE, naming the address, if the port is taken. Health starts as NOT_SERVING.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options);
+
+  // Health of the server ("") and of each of its services by name.
+  void SetServing(bool serving);
+
+  // Takes no new call, waits for those under way at most `grace`, then cancels them.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  explicit Server(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
+
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// A channel with our keepalive and reconnect backoff (100 ms, at most 1 s), insecure; connects by itself.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target);
+
+// Blocks SIGINT and SIGTERM in this thread and those it starts: call it first in main. Then waits for one of them.
+void BlockTerminationSignals();
+void WaitForTermination();
+
+}  // namespace sagamesh::rpc
+
+#endif  // SAGAMESH_COMMON_RPC_SERVER_H_

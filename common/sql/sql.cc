@@ -1,0 +1,1 @@
+#include "common/sql/sql.h"

@@ -1,0 +1,119 @@
+#ifndef SAGAMESH_COORDINATOR_JOURNAL_JOURNAL_H_
+#define SAGAMESH_COORDINATOR_JOURNAL_JOURNAL_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/clock/clock.h"
+#include "common/exec/executor.h"
+#include "common/metrics/metrics.h"
+#include "common/random/random.h"
+#include "common/sql/migrations.h"
+#include "common/sql/sql.h"
+#include "coordinator/engine/saga.h"
+
+namespace sagamesh::journal {
+
+using engine::KeyKind;
+using engine::Phase;
+using engine::SagaRecord;
+
+struct JournalOptions {
+  absl::Duration content_key_window = absl::Hours(24);
+  absl::Duration lease = absl::Seconds(3);
+  int max_queued_operations = 8192;
+  int max_queued_reads = 4096;
+  int read_connections = 2;
+};
+
+// What Start found.
+enum class ClaimOutcome {
+  kStarted,   // the key is ours: the new saga is durable
+  kAttached,  // a saga holds the key and is not final: wait for it
+  kReplayed,  // a final saga holds the key: its result or error is the answer
+  kReused,    // explicit key, other payload
+};
+
+struct Claimed {
+  ClaimOutcome outcome;
+  SagaRecord saga;  // the one that holds the key now
+};
+
+enum class WriteOutcome { kWritten, kFenced };
+
+struct ListFilter {
+  std::string definition;               // "": every
+  std::optional<Phase> phase;           // nullopt: every
+  std::optional<std::string> key;       // the holder of this explicit key
+  bool stuck = false;                   // only the stuck
+  std::string before_saga_id;           // only sagas with a lower id: the page token
+  int limit = 50;
+};
+
+// The coordinator's durable state: sagas, idempotency keys, leases. All writes go through one group commit, in
+// transactions that first read this replica's own lease row and are conditional on owner, epoch and version. Methods are
+// thread-safe and never block; callbacks come once, on any thread, and must not block.
+//
+// Errors of every callback: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INTERNAL as in GroupCommit.
+class Journal {
+ public:
+  // Called after each COMMIT, on a worker, with the sagas that it changed, before the writers are told.
+  using OnCommit = std::function<void(absl::Span<const SagaRecord>)>;
+
+  Journal(JournalOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
+          metrics::Registry& registry, OnCommit on_commit);
+  ~Journal();
+
+  // Migrates, takes a lease under a new incarnation, closes every other lease (on SQLite the file lock proves their
+  // holders dead) and makes every unfinished saga of theirs ours, in batches, with `epoch + 1` and due at once. Blocks;
+  // run it on a worker. UNAVAILABLE: run it again later. FAILED_PRECONDITION: the schema is newer than this program.
+  absl::Status Open();
+
+  // Claims the key and inserts the saga in one transaction, by the table of docs/semantics.md. `saga` comes with id,
+  // definition, principal, key, fingerprint, input, fault, trace; owner, epoch, version and times are set here.
+  void Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done);
+
+  // Writes the saga's next state if owner, epoch and version still match (`saga` carries what was last read or
+  // written; the callback's record has the new version). A final phase also settles the key in the same transaction.
+  // `due`: the saga is dropped from memory and LoadDue finds it from then on; nullopt: it stays with its owner's
+  // memory. Accepted work goes before new sagas and has no deadline: an UNAVAILABLE journal is tried again by the
+  // caller.
+  void Write(SagaRecord saga, std::optional<absl::Time> due,
+             absl::AnyInvocable<void(absl::StatusOr<WriteOutcome>, SagaRecord)> done);
+
+  // Takes up to `limit` of our unfinished, not parked sagas that are due into memory: marks them not due and returns
+  // them (with their new version), oldest first.
+  void LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
+
+  // Renews the lease by the database's clock; the caller does so every lease/3. OK also means the database is there.
+  void Heartbeat(absl::AnyInvocable<void(absl::Status)> done);
+
+  // Gives the lease up at shutdown: a peer may take the sagas at once.
+  void ReleaseLease(absl::AnyInvocable<void(absl::Status)> done);
+
+  // Reads what is committed. nullopt: there is none.
+  void Get(std::string saga_id, absl::AnyInvocable<void(absl::StatusOr<std::optional<SagaRecord>>)> done);
+  // Newest first.
+  void List(ListFilter filter, absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
+  // The sagas whose last change is at or after (`updated_ms`, `saga_id`), by (updated_ms, saga_id): to resume a watch.
+  void ListChangedSince(int64_t updated_ms, std::string saga_id, int limit,
+                        absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The schema of the coordinator's database.
+std::vector<sql::Migration> Migrations();
+
+}  // namespace sagamesh::journal
+
+#endif  // SAGAMESH_COORDINATOR_JOURNAL_JOURNAL_H_

@@ -1,0 +1,97 @@
+#include "coordinator/runtime/grpc_step_caller.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/exec/in_flight.h"
+#include "common/rpc/metadata.h"
+#include "common/rpc/server.h"
+#include "common/rpc/status.h"
+
+namespace sagamesh::runtime {
+namespace {
+
+struct PendingCall {
+  grpc::ClientContext context;
+  grpc::ByteBuffer request;
+  grpc::ByteBuffer response;
+};
+
+grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+  grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string ToBytes(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Valid() || !buffer.Dump(&slices).ok()) return "";
+  std::string bytes;
+  bytes.reserve(buffer.Length());
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
+
+}  // namespace
+
+struct GrpcStepCaller::Participant {
+  explicit Participant(const std::string& target) : channel(rpc::MakeChannel(target)), stub(channel) {}
+
+  std::shared_ptr<grpc::Channel> channel;
+  grpc::GenericStub stub;
+};
+
+// The calls under way, so that the destructor can cancel them.
+struct GrpcStepCaller::Calls {
+  Mutex mutex;
+  std::set<PendingCall*> pending ABSL_GUARDED_BY(mutex);
+  InFlight in_flight;
+};
+
+GrpcStepCaller::GrpcStepCaller(const std::map<std::string, std::string>& targets) : calls_(std::make_shared<Calls>()) {
+  for (const auto& [service, target] : targets) participants_.emplace(service, std::make_unique<Participant>(target));
+}
+
+GrpcStepCaller::~GrpcStepCaller() {
+  {
+    MutexLock lock(calls_->mutex);
+    for (PendingCall* call : calls_->pending) call->context.TryCancel();
+  }
+  calls_->in_flight.WaitForNone();
+}
+
+void GrpcStepCaller::Call(const std::string& method, std::string request, const CallContext& context,
+                          absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) {
+  const auto participant = participants_.find(method.substr(0, method.find('/')));
+  if (participant == participants_.end()) {
+    return done(absl::UnimplementedError(absl::StrCat("no participant serves ", method)));
+  }
+  auto call = std::make_shared<PendingCall>();
+  rpc::WriteCallContext(context, call->context);
+  call->request = ToBuffer(request);
+  {
+    MutexLock lock(calls_->mutex);
+    calls_->pending.insert(call.get());
+  }
+  calls_->in_flight.Begin();
+  participant->second->stub.UnaryCall(
+      &call->context, absl::StrCat("/", method), grpc::StubOptions(), &call->request, &call->response,
+      [call, calls = calls_, done = std::make_shared<decltype(done)>(std::move(done))](grpc::Status status) {
+        {
+          MutexLock lock(calls->mutex);
+          calls->pending.erase(call.get());
+        }
+        if (status.ok()) {
+          (*done)(ToBytes(call->response));
+        } else {
+          (*done)(rpc::FromGrpc(status));
+        }
+        calls->in_flight.End();
+      });
+}
+
+}  // namespace sagamesh::runtime

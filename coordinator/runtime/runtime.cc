@@ -1,0 +1,186 @@
+#include "coordinator/runtime/runtime.h"
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <utility>
+
+#include "common/uuid/uuid.h"
+#include "coordinator/runtime/errors.h"
+#include "coordinator/runtime/shard.h"
+
+namespace sagamesh::runtime {
+
+using engine::SagaRecord;
+using journal::Claimed;
+using journal::ClaimOutcome;
+
+class Runtime::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
+       StepCaller& step_caller, const std::vector<EventLoop*>& loops, Clock& clock, Random& random,
+       metrics::Registry& registry)
+      : shared_{options, definitions, journal, step_caller, clock, random, SagaMetrics(registry)} {
+    for (EventLoop* loop : loops) shards_.push_back(std::make_shared<Shard>(shared_, *loop));
+  }
+
+  // Claims the request's key; a saga that starts is in memory when `done` is called.
+  void Claim(Request request, StartCallback done);
+  void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
+  void LoadDue();
+  void Drain() { draining_ = true; }
+  int inflight() const { return shared_.inflight; }
+
+ private:
+  SagaRecord MakeRecord(Request request);
+  void Adopt(SagaRecord record, bool recovered);
+  void ParkUnknownDefinition(SagaRecord record);
+  void DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>> records);
+  void LoadDueAfter(absl::Duration delay);
+  void WaitForDeferred();
+  Shard& ShardOf(const std::string& saga_id) { return *shards_[std::hash<std::string>{}(saga_id) % shards_.size()]; }
+
+  Shared shared_;
+  std::vector<std::shared_ptr<Shard>> shards_;
+  std::atomic<bool> draining_{false};
+};
+
+SagaRecord Runtime::Impl::MakeRecord(Request request) {
+  SagaRecord record;
+  record.saga_id = MakeUuidV7(shared_.clock.Now(), shared_.random);
+  record.definition = request.definition->name;
+  record.definition_version = request.definition->version;
+  record.principal = request.call.principal;
+  record.key_kind = request.call.idempotency_key.has_value() ? engine::KeyKind::kExplicit : engine::KeyKind::kContent;
+  record.key = request.call.idempotency_key.value_or(request.fingerprint);
+  record.fingerprint = std::move(request.fingerprint);
+  record.input = std::move(request.input);
+  record.fault = std::move(request.call.fault);
+  record.traceparent = std::move(request.call.traceparent);
+  record.tracestate = std::move(request.call.tracestate);
+  return record;
+}
+
+void Runtime::Impl::Claim(Request request, StartCallback done) {
+  if (draining_) return done(error::ShuttingDown());
+  if (shared_.inflight++ >= shared_.options.max_inflight_sagas) {
+    shared_.inflight--;
+    return done(error::SagasInFlight(shared_.options.max_inflight_sagas));
+  }
+  const absl::Time deadline = request.call.deadline;
+  shared_.journal.Start(MakeRecord(std::move(request)), deadline,
+                        [self = shared_from_this(), done = std::move(done)](absl::StatusOr<Claimed> claimed) mutable {
+                          if (claimed.ok() && claimed->outcome == ClaimOutcome::kStarted) {
+                            self->shared_.metrics.Started();
+                            self->Adopt(claimed->saga, /*recovered=*/false);
+                            return done(std::move(claimed));
+                          }
+                          self->shared_.inflight--;
+                          if (claimed.ok() && claimed->outcome == ClaimOutcome::kReused) {
+                            return done(error::IdempotencyKeyReused(claimed->saga.key));
+                          }
+                          if (claimed.ok() && claimed->outcome == ClaimOutcome::kAttached) {
+                            self->shared_.metrics.Attached();
+                          }
+                          if (claimed.ok() && claimed->outcome == ClaimOutcome::kReplayed) {
+                            self->shared_.metrics.Replayed();
+                          }
+                          done(std::move(claimed));
+                        });
+}
+
+void Runtime::Impl::Adopt(SagaRecord record, bool recovered) {
+  const engine::Definition* definition = shared_.definitions.Find(record.definition);
+  if (definition == nullptr) return ParkUnknownDefinition(std::move(record));
+  if (recovered) shared_.metrics.Recovered();
+  Shard& shard = ShardOf(record.saga_id);
+  shard.loop().Post([shard = shard.shared_from_this(), record = std::move(record), definition, recovered]() mutable {
+    shard->Adopt(std::move(record), *definition, recovered);
+  });
+}
+
+// A row of a definition that this program does not know (a downgrade) never stops a start.
+void Runtime::Impl::ParkUnknownDefinition(SagaRecord record) {
+  record.phase = engine::Phase::kParked;
+  record.park_reason = "DEFINITION_UNKNOWN: " + record.definition;
+  shared_.journal.Write(std::move(record), std::nullopt,
+                        [self = shared_from_this()](absl::StatusOr<journal::WriteOutcome>, SagaRecord) {
+                          self->shared_.inflight--;
+                        });
+}
+
+void Runtime::Impl::Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done) {
+  Shard& shard = ShardOf(saga_id);
+  shard.loop().Post([shard = shard.shared_from_this(), saga_id, deadline, done = std::move(done)]() mutable {
+    shard->Attach(saga_id, deadline, std::move(done));
+  });
+}
+
+void Runtime::Impl::LoadDue() {
+  if (draining_) return;
+  const int room = shared_.options.max_inflight_sagas - shared_.inflight;
+  const int wanted = std::min(shared_.options.due_page_sagas, room);
+  if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval);
+  shared_.journal.LoadDue(
+      wanted, [self = shared_from_this(), wanted](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
+        self->DueLoaded(wanted, std::move(records));
+      });
+}
+
+void Runtime::Impl::DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>> records) {
+  if (!records.ok()) return LoadDueAfter(shared_.options.due_poll_interval);
+  const int loaded = static_cast<int>(records->size());
+  for (SagaRecord& record : *records) {
+    shared_.inflight++;
+    Adopt(std::move(record), /*recovered=*/true);
+  }
+  // The count is of what this process left in rows; what an earlier owner left was due at once.
+  const int deferred = shared_.deferred;
+  shared_.deferred -= std::min(deferred, loaded);
+  if (loaded == wanted) return LoadDueAfter(absl::ZeroDuration());
+  WaitForDeferred();
+}
+
+void Runtime::Impl::LoadDueAfter(absl::Duration delay) {
+  shards_[0]->loop().PostAfter(delay, [self = shared_from_this()] { self->LoadDue(); });
+}
+
+// Looks for due sagas only while some wait in their rows, so that a process at rest leaves its database alone.
+void Runtime::Impl::WaitForDeferred() {
+  shards_[0]->loop().PostAfter(shared_.options.due_poll_interval, [self = shared_from_this()] {
+    if (self->draining_) return;
+    if (self->shared_.deferred > 0) return self->LoadDue();
+    self->WaitForDeferred();
+  });
+}
+
+Runtime::Runtime(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
+                 StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
+                 metrics::Registry& registry)
+    : impl_(std::make_shared<Impl>(options, definitions, journal, step_caller, loops, clock, random, registry)) {}
+
+Runtime::~Runtime() = default;
+
+void Runtime::Run(Request request, AnswerCallback done) {
+  const absl::Time deadline = request.call.deadline;
+  impl_->Claim(std::move(request), [impl = impl_, deadline, done = std::move(done)](
+                                       absl::StatusOr<Claimed> claimed) mutable {
+    if (!claimed.ok()) return done(claimed.status());
+    if (claimed->outcome != ClaimOutcome::kReplayed) {
+      return impl->Attach(claimed->saga.saga_id, deadline, std::move(done));
+    }
+    Answer answer = AnswerOf(claimed->saga);
+    answer.replayed = true;
+    done(std::move(answer));
+  });
+}
+
+void Runtime::Start(Request request, StartCallback done) { impl_->Claim(std::move(request), std::move(done)); }
+
+void Runtime::Recover() { impl_->LoadDue(); }
+
+void Runtime::Drain() { impl_->Drain(); }
+
+int Runtime::inflight() const { return impl_->inflight(); }
+
+}  // namespace sagamesh::runtime

@@ -1,0 +1,317 @@
+#include "coordinator/runtime/runtime.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <future>
+#include <map>
+
+#include "common/exec/threads.h"
+#include "common/sql/open.h"
+#include "common/status/error.h"
+#include "common/testing/status_matchers.h"
+
+namespace sagamesh::runtime {
+namespace {
+
+using ::sagamesh::testing::IsError;
+using ::testing::HasSubstr;
+
+// Participants that answer as a test says. Thread-safe.
+class FakeSteps final : public StepCaller {
+ public:
+  using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
+
+  void Call(const std::string& method, std::string, const CallContext& context, Reply done) override {
+    absl::StatusOr<std::string> answer = "ok";
+    {
+      MutexLock lock(mutex_);
+      calls_.push_back(method);
+      epochs_.push_back(context.saga->epoch);
+      if (held_.contains(method)) {
+        held_[method].push_back(std::move(done));
+        return;
+      }
+      if (answers_.contains(method)) answer = answers_.at(method);
+    }
+    done(std::move(answer));
+  }
+
+  void Answer(const std::string& method, absl::StatusOr<std::string> answer) {
+    MutexLock lock(mutex_);
+    answers_.insert_or_assign(method, std::move(answer));
+  }
+  // Keeps the replies of `method` until Release.
+  void Hold(const std::string& method) {
+    MutexLock lock(mutex_);
+    held_[method];
+  }
+  void Release(const std::string& method, const absl::StatusOr<std::string>& answer) {
+    std::vector<Reply> replies;
+    {
+      MutexLock lock(mutex_);
+      replies = std::move(held_[method]);
+      held_.erase(method);
+    }
+    for (Reply& reply : replies) reply(answer);
+  }
+  int Count(const std::string& method) {
+    MutexLock lock(mutex_);
+    return static_cast<int>(std::count(calls_.begin(), calls_.end(), method));
+  }
+  uint64_t LastEpoch() {
+    MutexLock lock(mutex_);
+    return epochs_.back();
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<std::string> calls_;
+  std::vector<uint64_t> epochs_;
+  std::map<std::string, absl::StatusOr<std::string>> answers_;
+  std::map<std::string, std::vector<Reply>> held_;
+};
+
+engine::DefinitionSet TestDefinitions() {
+  engine::Definition definition;
+  definition.name = "test";
+  definition.input_type = "test.Input";
+  definition.canonicalize = [](const std::string& input) -> absl::StatusOr<std::string> { return input; };
+  definition.output = [](const engine::MappingInput& from) -> absl::StatusOr<std::string> {
+    return "made for " + from.saga_id;
+  };
+  for (const std::string name : {"a", "b"}) {
+    engine::Step step;
+    step.name = name;
+    step.method = "S/" + name;
+    step.compensation_method = "S/undo";
+    step.request = step.compensation_request = [](const engine::MappingInput& from) -> absl::StatusOr<std::string> {
+      return from.input;
+    };
+    step.step_timeout = absl::Milliseconds(200);
+    step.backoff_initial = absl::Milliseconds(5);
+    definition.steps.push_back(step);
+  }
+  engine::DefinitionSet definitions;
+  definitions.Add(std::move(definition));
+  return definitions;
+}
+
+// A coordinator without its gRPC edge, on a database file.
+class Coordinator {
+ public:
+  Coordinator(const std::string& path, FakeSteps& steps, RuntimeOptions options)
+      : database_(*sql::OpenDatabase("sqlite:" + path)),
+        pool_(MakeThreadPool("workers", 3)),
+        loop_a_(MakeThreadEventLoop("loop-a")),
+        loop_b_(MakeThreadEventLoop("loop-b")),
+        random_(MakeSystemRandom()),
+        definitions_(TestDefinitions()),
+        journal_({}, *database_, *pool_, clock_, *random_, registry_, [](auto) {}),
+        runtime_(options, definitions_, journal_, steps, {loop_a_.get(), loop_b_.get()}, clock_, *random_, registry_) {
+    EXPECT_OK(journal_.Open());
+    runtime_.Recover();
+  }
+  ~Coordinator() {
+    loop_a_->Shutdown();
+    loop_b_->Shutdown();
+    pool_->Shutdown();
+  }
+
+  Runtime::Request Request(const std::string& input, std::optional<std::string> key = std::nullopt) {
+    Runtime::Request request;
+    request.definition = definitions_.Find("test");
+    request.input = input;
+    request.fingerprint = "fingerprint of " + input;
+    request.call.idempotency_key = std::move(key);
+    request.call.deadline = clock_.Now() + absl::Seconds(20);
+    return request;
+  }
+  std::future<absl::StatusOr<Answer>> Begin(Runtime::Request request) {
+    auto promise = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
+    runtime_.Run(std::move(request), [promise](absl::StatusOr<Answer> answer) { promise->set_value(std::move(answer)); });
+    return promise->get_future();
+  }
+  absl::StatusOr<Answer> Run(Runtime::Request request) { return Begin(std::move(request)).get(); }
+
+  Runtime& runtime() { return runtime_; }
+  Clock& clock() { return clock_; }
+
+ private:
+  SystemClock clock_;
+  metrics::Registry registry_;
+  std::unique_ptr<sql::Database> database_;
+  std::unique_ptr<WorkerPool> pool_;
+  std::unique_ptr<EventLoop> loop_a_;
+  std::unique_ptr<EventLoop> loop_b_;
+  std::unique_ptr<Random> random_;
+  engine::DefinitionSet definitions_;
+  journal::Journal journal_;
+  Runtime runtime_;
+};
+
+class RuntimeTest : public ::testing::Test {
+ protected:
+  RuntimeTest() {
+    directory_ = ::testing::TempDir() + "/runtime_test." + std::to_string(getpid()) + "." +
+                 ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::create_directories(directory_);
+    options_.due_poll_interval = absl::Milliseconds(50);
+    options_.compensation_wait = absl::Milliseconds(300);
+    Restart();
+  }
+  ~RuntimeTest() override {
+    coordinator_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void Restart() {
+    coordinator_.reset();
+    coordinator_ = std::make_unique<Coordinator>(directory_ + "/journal.db", steps_, options_);
+  }
+  template <typename Condition>
+  bool Eventually(Condition condition) {
+    for (int i = 0; i < 500; i++) {
+      if (condition()) return true;
+      coordinator_->clock().SleepFor(absl::Milliseconds(20));
+    }
+    return false;
+  }
+  static absl::Status Refusal() {
+    return MakeError(absl::StatusCode::kFailedPrecondition, {"orders", "NO"}, "refused");
+  }
+
+  std::string directory_;
+  RuntimeOptions options_;
+  FakeSteps steps_;
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+TEST_F(RuntimeTest, ASagaRunsItsStepsAndAnswers) {
+  const auto answer = coordinator_->Run(coordinator_->Request("x"));
+  ASSERT_OK(answer);
+  EXPECT_TRUE(answer->succeeded);
+  EXPECT_EQ(answer->bytes, "made for " + answer->saga_id);
+  EXPECT_FALSE(answer->replayed);
+}
+
+TEST_F(RuntimeTest, TheSameRequestIsReplayedWithTheSameBytesAndNoStep) {
+  const auto first = coordinator_->Run(coordinator_->Request("x"));
+  const auto second = coordinator_->Run(coordinator_->Request("x"));
+  ASSERT_OK(second);
+  EXPECT_TRUE(second->replayed);
+  EXPECT_EQ(second->bytes, first->bytes);
+  EXPECT_EQ(steps_.Count("S/a"), 1);
+}
+
+TEST_F(RuntimeTest, ConcurrentDuplicatesAttachAndAllGetTheSameBytes) {
+  steps_.Hold("S/a");
+  std::vector<std::future<absl::StatusOr<Answer>>> answers;
+  for (int i = 0; i < 100; i++) answers.push_back(coordinator_->Begin(coordinator_->Request("x")));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1; }));
+  steps_.Release("S/a", std::string("ok"));
+  const std::string bytes = answers[0].get()->bytes;
+  for (size_t i = 1; i < answers.size(); i++) EXPECT_EQ(answers[i].get()->bytes, bytes);
+  EXPECT_EQ(steps_.Count("S/a"), 1);
+}
+
+TEST_F(RuntimeTest, AFailedSagaAnswersAfterItsCompensation) {
+  steps_.Answer("S/b", Refusal());
+  const auto answer = coordinator_->Run(coordinator_->Request("x"));
+  ASSERT_OK(answer);
+  EXPECT_FALSE(answer->succeeded);
+  EXPECT_FALSE(answer->compensating);
+  EXPECT_EQ(steps_.Count("S/undo"), 1);
+}
+
+TEST_F(RuntimeTest, ACallerIsToldTheCauseWhenTheCompensationTakesLong) {
+  steps_.Answer("S/b", Refusal());
+  steps_.Hold("S/undo");
+  const auto answer = coordinator_->Run(coordinator_->Request("x"));
+  ASSERT_OK(answer);
+  EXPECT_TRUE(answer->compensating);
+  steps_.Release("S/undo", std::string());
+  ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+}
+
+TEST_F(RuntimeTest, AContentKeyIsFreeAgainAfterAFailure) {
+  steps_.Answer("S/b", Refusal());
+  const auto failed = coordinator_->Run(coordinator_->Request("x"));
+  steps_.Answer("S/b", std::string("ok"));
+  const auto answer = coordinator_->Run(coordinator_->Request("x"));
+  ASSERT_OK(answer);
+  EXPECT_TRUE(answer->succeeded);
+  EXPECT_NE(answer->saga_id, failed->saga_id);
+}
+
+TEST_F(RuntimeTest, AnExplicitKeyReplaysADefiniteFailure) {
+  steps_.Answer("S/b", Refusal());
+  const auto failed = coordinator_->Run(coordinator_->Request("x", "key"));
+  steps_.Answer("S/b", std::string("ok"));
+  const auto again = coordinator_->Run(coordinator_->Request("x", "key"));
+  ASSERT_OK(again);
+  EXPECT_TRUE(again->replayed);
+  EXPECT_EQ(again->bytes, failed->bytes);
+}
+
+TEST_F(RuntimeTest, AnExplicitKeyIsFreeAgainAfterATransientFailureButNotForAnotherPayload) {
+  steps_.Answer("S/b", absl::UnavailableError("away"));
+  const auto failed = coordinator_->Run(coordinator_->Request("x", "key"));
+  ASSERT_OK(failed);
+  EXPECT_FALSE(failed->succeeded);
+  EXPECT_THAT(coordinator_->Run(coordinator_->Request("y", "key")),
+              IsError(absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
+  steps_.Answer("S/b", std::string("ok"));
+  EXPECT_TRUE(coordinator_->Run(coordinator_->Request("x", "key"))->succeeded);
+}
+
+TEST_F(RuntimeTest, ACallerPastItsDeadlineIsToldSoAndTheSagaGoesOn) {
+  steps_.Hold("S/a");
+  auto request = coordinator_->Request("x");
+  request.call.deadline = coordinator_->clock().Now() + absl::Milliseconds(100);
+  EXPECT_THAT(coordinator_->Run(std::move(request)), IsError(absl::StatusCode::kDeadlineExceeded, "SAGA_STILL_RUNNING"));
+  steps_.Release("S/a", std::string("ok"));
+  ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+  EXPECT_TRUE(coordinator_->Run(coordinator_->Request("x"))->replayed);
+}
+
+TEST_F(RuntimeTest, ARestartTakesUpWhatWasInFlightWithAHigherEpoch) {
+  steps_.Hold("S/a");
+  auto lost = coordinator_->Begin(coordinator_->Request("x"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1; }));
+  Restart();
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 2; }));
+  EXPECT_EQ(steps_.LastEpoch(), 2u);
+  auto attached = coordinator_->Begin(coordinator_->Request("x"));
+  steps_.Release("S/a", std::string("ok"));
+  EXPECT_TRUE(attached.get()->succeeded);
+}
+
+TEST_F(RuntimeTest, ACompensationThatFailsForLongWaitsInItsRowAndEndsWhenTheParticipantIsBack) {
+  options_.engine.compensation_backoff_initial = absl::Milliseconds(10);
+  options_.engine.defer_from = absl::Milliseconds(1);
+  options_.engine.compensation_backoff_max = absl::Milliseconds(100);
+  Restart();
+  steps_.Answer("S/b", Refusal());
+  steps_.Answer("S/undo", absl::UnavailableError("away"));
+  auto answer = coordinator_->Begin(coordinator_->Request("x"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/undo") >= 4; }));
+  steps_.Answer("S/undo", std::string());
+  EXPECT_OK(answer.get());
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Run(coordinator_->Request("x"))->saga_id != ""; }));
+}
+
+TEST_F(RuntimeTest, SagasBeyondTheCapAreRefusedAndNothingIsStored) {
+  options_.max_inflight_sagas = 1;
+  Restart();
+  steps_.Hold("S/a");
+  auto first = coordinator_->Begin(coordinator_->Request("x"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1; }));
+  EXPECT_THAT(coordinator_->Run(coordinator_->Request("y")),
+              IsError(absl::StatusCode::kResourceExhausted, "SAGAS_IN_FLIGHT"));
+  steps_.Release("S/a", std::string("ok"));
+  EXPECT_OK(first.get());
+}
+
+}  // namespace
+}  // namespace sagamesh::runtime

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Checks the gateway: gofmt, go vet, go test. Arguments go to go test, for example -race or -run NAME.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+./generate.sh
+unformatted=$(gofmt -l ./*.go)
+if [[ -n $unformatted ]]; then
+  printf 'gateway: not gofmt-formatted:\n%s\n' "$unformatted" >&2
+  exit 1
+fi
+go vet .
+go test "$@" ./...

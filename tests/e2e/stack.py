@@ -1,0 +1,200 @@
+"""A private Sagamesh: real processes on free loopback ports, over database files of its own."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import grpc
+import requests
+
+from stubs import coordinator_grpc, customers_grpc, orders_grpc, saga_grpc
+
+BIN = pathlib.Path(os.environ["SAGAMESH_BIN_DIR"])
+SERVICES = ("customers", "orders", "coordinator", "gateway")
+FAULT_METHOD = "x-sagamesh-fault-method"
+FAULT_ABORT = "x-envoy-fault-abort-grpc-request"
+FAULT_DELAY = "x-envoy-fault-delay-request"
+FAULT_PHASE = "x-sagamesh-fault-phase"
+CONFIRM = "orders.v1.OrdersService/ConfirmOrder"
+
+
+def fault(method=CONFIRM, abort=None, delay_ms=None, phase=None):
+    headers = {FAULT_METHOD: method}
+    if abort is not None:
+        headers[FAULT_ABORT] = str(abort)
+    if delay_ms is not None:
+        headers[FAULT_DELAY] = str(delay_ms)
+    if phase is not None:
+        headers[FAULT_PHASE] = phase
+    return headers
+
+
+def free_ports(count):
+    """Ports that are free now and outside the range that outgoing connections take theirs from."""
+    sockets, ports = [], []
+    port = 20000 + (os.getpid() * 37) % 9000
+    while len(ports) < count:
+        port += 1
+        s = socket.socket()
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            s.close()
+            continue
+        sockets.append(s)
+        ports.append(port)
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def eventually(condition, seconds=30, every=0.05):
+    """Waits until `condition()` is truthy and returns it; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "did not become true in time"
+        time.sleep(every)
+
+
+class Stack:
+    def __init__(self, directory, faults=True, flags=None):
+        self.directory = pathlib.Path(directory)
+        self.faults = faults
+        self.flags = flags or {}
+        names = ["customers", "orders", "coordinator", "rest_coordinator", "rest_orders", "rest_customers",
+                 "rest_customers2", "m_customers", "m_orders", "m_coordinator"]
+        self.port = dict(zip(names, free_ports(len(names))))
+        self.processes = {}
+        self.rest = requests.Session()
+        self.rest.mount("http://", requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=256))
+
+    def address(self, name):
+        return f"127.0.0.1:{self.port[name]}"
+
+    def command(self, name):
+        if name == "gateway":
+            args = ["--coordinator", self.address("coordinator"), "--orders", self.address("orders"),
+                    "--customers", self.address("customers"),
+                    "--coordinator-listen", self.address("rest_coordinator"),
+                    "--orders-listen", self.address("rest_orders"),
+                    "--customers-listen", f"{self.address('rest_customers')},{self.address('rest_customers2')}"]
+        else:
+            args = [f"--listen={self.address(name)}", f"--db=sqlite:{self.directory / name}.db",
+                    f"--metrics={self.address('m_' + name)}"]
+        if name == "customers":
+            args.append("--seed-demo")
+        if name == "orders":
+            args.append(f"--customers={self.address('customers')}")
+        if name == "coordinator":
+            args.append(f"--participants=orders.v1.OrdersService={self.address('orders')}")
+        if self.faults:
+            args.append("--enable-fault-injection")
+        return [str(BIN / name), *args, *self.flags.get(name, [])]
+
+    def start(self, *names):
+        for name in names or SERVICES:
+            log = open(self.directory / f"{name}.log", "ab")
+            self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log)
+        self.wait_healthy()
+        return self
+
+    def healthy(self):
+        try:
+            return all(self.rest.get(self.url(face, "/health"), timeout=2).status_code == 200
+                       for face in ("coordinator", "orders", "customers"))
+        except requests.RequestException:
+            return False
+
+    def wait_healthy(self):
+        eventually(self.healthy, seconds=60)
+
+    def kill(self, name):
+        """kill -9"""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def terminate(self, name):
+        process = self.processes.pop(name)
+        process.terminate()
+        return process.wait(timeout=30)
+
+    def stop(self):
+        for name in reversed(SERVICES):
+            if name in self.processes:
+                self.terminate(name)
+        self.rest.close()
+
+    # REST
+    def url(self, face, path):
+        return f"http://127.0.0.1:{self.port['rest_' + face]}{path}"
+
+    def get(self, face, path, **kwargs):
+        return self.rest.get(self.url(face, path), timeout=40, **kwargs)
+
+    def post(self, face, path, json=None, **kwargs):
+        return self.rest.post(self.url(face, path), json=json, timeout=40, **kwargs)
+
+    def process(self, items, customer_id=1, **headers):
+        body = {"customer_id": customer_id, "items": [{"sku": s, "quantity": q} for s, q in items]}
+        return self.post("coordinator", "/dev/orders/process", json=body, headers=headers)
+
+    def product(self, sku):
+        reply = self.get("customers", f"/products/{sku}")
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def new_product(self, sku, available=100, price_cents=250):
+        reply = self.post("customers", "/products",
+                          json={"sku": sku, "name": sku, "price_cents": price_cents, "available": available})
+        assert reply.status_code == 200, reply.text
+        return sku
+
+    def counts(self, sku):
+        product = self.product(sku)
+        return product["available"], product["reserved"], product["sold"]
+
+    def order(self, order_id):
+        return self.get("orders", f"/orders/{order_id}")
+
+    def open_sagas(self):
+        """Sagas that are neither final nor parked."""
+        found = []
+        for state in ("RUNNING", "COMPENSATING"):
+            reply = self.get("coordinator", f"/v1/sagas?state={state}&page_size=500")
+            assert reply.status_code == 200, reply.text
+            found += reply.json()["sagas"]
+        return found
+
+    # gRPC
+    def channel(self, name):
+        return grpc.insecure_channel(self.address(name))
+
+    def stock(self):
+        return customers_grpc.StockServiceStub(self.channel("customers"))
+
+    def orders(self):
+        return orders_grpc.OrdersServiceStub(self.channel("orders"))
+
+    def coordinator(self):
+        return coordinator_grpc.CoordinatorServiceStub(self.channel("coordinator"))
+
+    def sagas(self):
+        return saga_grpc.SagaServiceStub(self.channel("coordinator"))
+
+    def metric(self, service, name, **labels):
+        """The sum of a metric's samples that have these labels."""
+        text = requests.get(f"http://{self.address('m_' + service)}/metrics", timeout=10).text
+        total = 0.0
+        for line in text.splitlines():
+            match = re.match(rf"{name}(?:{{(.*)}})? (\S+)", line)
+            if match and all(f'{k}="{v}"' in (match.group(1) or "") for k, v in labels.items()):
+                total += float(match.group(2))
+        return total
