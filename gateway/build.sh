@@ -8,7 +8,8 @@ if (($# != 1)); then
 fi
 output=$(realpath -m "$1")
 
+export CGO_ENABLED=${CGO_ENABLED:-0}  # a static binary, and no C compiler needed
 cd "$(dirname "${BASH_SOURCE[0]}")"
 ./generate.sh
 mkdir -p "$(dirname "$output")"
-CGO_ENABLED=0 go build -buildvcs=false -trimpath -o "$output" .
+go build -buildvcs=false -o "$output" .

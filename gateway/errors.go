@@ -124,10 +124,10 @@ func completeStatus(title string, st *status.Status) *status.Status {
 	switch st.Code() {
 	case codes.Unavailable:
 		reason = "BACKEND_UNAVAILABLE"
-		message = "the " + title + " cannot reach its service"
+		message = "the service behind the " + title + " is unavailable"
 	case codes.DeadlineExceeded:
 		reason = "BACKEND_TIMEOUT"
-		message = fmt.Sprintf("the service of the %s did not answer within %v", title, callTimeout)
+		message = fmt.Sprintf("the service behind the %s did not answer within %v", title, callTimeout)
 	case codes.InvalidArgument:
 		reason = "INVALID_REQUEST"
 	}

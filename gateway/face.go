@@ -156,8 +156,8 @@ func (f *face) serveAPI(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// innerRequest is what the generated gateway sees: without the client's headers and addresses, it has nothing to forward
-// but what readHeaders allowed.
+// innerRequest is what the generated gateway sees: without the client's headers and addresses, it has nothing to
+// forward but what readHeaders allowed.
 func innerRequest(ctx context.Context, r *http.Request, body *requestBody) *http.Request {
 	inner := r.WithContext(ctx)
 	inner.Header = http.Header{}

@@ -3,6 +3,7 @@
 # Does nothing while its inputs are unchanged. The plugins' versions are those of go.mod.
 set -euo pipefail
 
+export CGO_ENABLED=${CGO_ENABLED:-0}  # a static binary, and no C compiler needed
 cd "$(dirname "${BASH_SOURCE[0]}")"
 proto_dir=../proto
 tools_dir=../.tools

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -31,6 +32,8 @@ func explainJSONError(text []byte, err error) error {
 	position := len(text)
 	if line != "" {
 		position = offsetOf(text, line, column)
+	} else if lone := loneSurrogate(text); lone >= 0 {
+		position, problem = lone, "a lone UTF-16 surrogate" // protojson says only "unexpected EOF"
 	}
 	if syntax {
 		problem = fmt.Sprintf("invalid JSON at line %s, column %s: %s", line, column, problem)
@@ -61,6 +64,40 @@ func offsetOf(text []byte, line, column string) int {
 		offset += size
 	}
 	return offset
+}
+
+// loneSurrogate is the offset of the first escaped UTF-16 surrogate without its other half; -1 if there is none.
+func loneSurrogate(text []byte) int {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		first, ok := escapedUnit(text[i:])
+		switch {
+		case !ok:
+			i++ // an escape of another kind
+		case !utf16.IsSurrogate(first):
+			i += unitEscapeBytes - 1
+		default:
+			second, ok := escapedUnit(text[i+unitEscapeBytes:])
+			if !ok || utf16.DecodeRune(first, second) == utf8.RuneError {
+				return i
+			}
+			i += 2*unitEscapeBytes - 1
+		}
+	}
+	return -1
+}
+
+const unitEscapeBytes = len(`\u0000`)
+
+// escapedUnit reads the UTF-16 code unit that the text begins with, written as \u and four hexadecimal digits.
+func escapedUnit(text []byte) (unit rune, ok bool) {
+	if len(text) < unitEscapeBytes || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	value, err := strconv.ParseUint(string(text[2:unitEscapeBytes]), 16, 16)
+	return rune(value), err == nil
 }
 
 // jsonLevel is an object or an array that is open.

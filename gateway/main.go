@@ -1,5 +1,5 @@
-// The gateway turns the documented JSON over HTTP into gRPC. It holds no business logic: http.yaml maps paths to methods,
-// the services decide, and the gateway says how a reply looks in HTTP.
+// The gateway turns the documented JSON over HTTP into gRPC. It holds no business logic: http.yaml maps paths to
+// methods, the services decide, and the gateway says how a reply looks in HTTP.
 package main
 
 import (

@@ -13,8 +13,8 @@ import (
 
 // wrapUnknownAnys replaces the content of each Any of an unknown type by a BytesValue that holds it.
 func wrapUnknownAnys(m protoreflect.Message) {
-	if any, ok := m.Interface().(*anypb.Any); ok {
-		wrapUnknownAny(any)
+	if packed, ok := m.Interface().(*anypb.Any); ok {
+		wrapUnknownAny(packed)
 		return
 	}
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
@@ -38,15 +38,15 @@ func wrapUnknownAnys(m protoreflect.Message) {
 	})
 }
 
-func wrapUnknownAny(any *anypb.Any) {
-	if any == nil || any.TypeUrl == "" {
+func wrapUnknownAny(packed *anypb.Any) {
+	if packed == nil || packed.TypeUrl == "" {
 		return
 	}
-	if _, err := protoregistry.GlobalTypes.FindMessageByURL(any.TypeUrl); err == nil {
+	if _, err := protoregistry.GlobalTypes.FindMessageByURL(packed.TypeUrl); err == nil {
 		return
 	}
-	if wrapped, err := proto.Marshal(wrapperspb.Bytes(any.Value)); err == nil {
-		any.Value = wrapped
+	if wrapped, err := proto.Marshal(wrapperspb.Bytes(packed.Value)); err == nil {
+		packed.Value = wrapped
 	}
 }
 

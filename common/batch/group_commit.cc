@@ -1,1 +1,234 @@
 #include "common/batch/group_commit.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+
+namespace sagamesh::batch_internal {
+namespace {
+
+using Item = GroupCommitCore::Item;
+
+// A worker that has run this many batches lets others have its thread.
+constexpr int kBatchesPerTurn = 16;
+constexpr absl::Duration kBackoffInitial = absl::Milliseconds(2);
+// Accepted work may still queue when new work is refused.
+constexpr int kAcceptedReserve = 2;
+
+absl::Status DatabaseUnavailable(const std::string& domain) {
+  return MakeError(absl::StatusCode::kUnavailable, {domain, "DATABASE_UNAVAILABLE"}, "the database is away");
+}
+
+}  // namespace
+
+// Kept alive by the drains on the pool.
+struct GroupCommitCore::State : std::enable_shared_from_this<State> {
+  State(GroupCommitOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
+        metrics::Registry& registry, Run run);
+
+  void Submit(Item item);
+  void Close();
+
+  // A worker's turn with one session: batches until nothing waits.
+  void Drain(std::unique_ptr<sql::Session> session);
+  // Takes what waits, expired ones apart.
+  bool Take(std::vector<Item>& batch, std::vector<Item>& expired);
+
+  // Runs the items until each has its end; whole, then split where it cannot go on as a whole.
+  void Settle(sql::Session& session, absl::Span<Item> items);
+  // One transaction for all items, run again while that can help. What it returns is the end of all of them, or
+  // (INTERNAL and the like) the reason to split.
+  absl::Status RunWhole(sql::Session& session, absl::Span<Item> items);
+  absl::Status RunOnce(sql::Session& session, absl::Span<void* const> operations);
+
+  const GroupCommitOptions options;
+  const std::string domain;
+  WorkerPool& pool;
+  Clock& clock;
+  Random& random;
+  Run run;
+
+  prometheus::Counter& commits;
+  prometheus::Counter& operations_total;
+  prometheus::Counter& retries;
+  prometheus::Counter& rejected;
+  prometheus::Gauge& depth;
+  prometheus::Histogram& batch_operations;
+
+  Mutex mutex;
+  bool closed ABSL_GUARDED_BY(mutex) = false;
+  std::deque<Item> accepted ABSL_GUARDED_BY(mutex);
+  std::deque<Item> fresh ABSL_GUARDED_BY(mutex);
+  std::vector<std::unique_ptr<sql::Session>> idle ABSL_GUARDED_BY(mutex);
+};
+
+GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database, WorkerPool& pool, Clock& clock,
+                              Random& random, metrics::Registry& registry, Run run)
+    : options(std::move(given)),
+      domain(options.domain.empty() ? options.name : options.domain),
+      pool(pool),
+      clock(clock),
+      random(random),
+      run(std::move(run)),
+      commits(registry.Counter("sagamesh_batch_commits_total", "Transactions that were committed.",
+                               {{"queue", options.name}})),
+      operations_total(registry.Counter("sagamesh_batch_operations_total", "Operations whose batch was committed.",
+                                        {{"queue", options.name}})),
+      retries(registry.Counter("sagamesh_batch_retries_total", "Batches that were run again.",
+                               {{"queue", options.name}})),
+      rejected(registry.Counter("sagamesh_batch_rejected_total", "Operations refused because the queue was full.",
+                                {{"queue", options.name}})),
+      depth(registry.Gauge("sagamesh_batch_queue_depth", "Operations that wait.", {{"queue", options.name}})),
+      batch_operations(registry.Histogram("sagamesh_batch_size_operations", "Operations in a batch.",
+                                          {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"queue", options.name}})) {
+  const int workers = std::min(options.max_workers, database.max_writers());
+  for (int i = 0; i < workers; i++) idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
+}
+
+void GroupCommitCore::State::Submit(Item item) {
+  std::unique_ptr<sql::Session> session;
+  absl::Status refusal;
+  {
+    MutexLock lock(mutex);
+    const bool is_new = item.priority == Priority::kNew;
+    const size_t waiting = accepted.size() + fresh.size();
+    const size_t limit = static_cast<size_t>(options.max_queued_operations) * (is_new ? 1 : kAcceptedReserve);
+    if (closed) {
+      refusal = DatabaseUnavailable(domain);
+    } else if (waiting >= limit) {
+      refusal = Overloaded({domain, "QUEUE_FULL"}, absl::StrCat(waiting, " operations wait already"),
+                           absl::Seconds(1));
+    } else {
+      (is_new ? fresh : accepted).push_back(std::move(item));
+      depth.Set(static_cast<double>(waiting + 1));
+      if (!idle.empty()) {
+        session = std::move(idle.back());
+        idle.pop_back();
+      }
+    }
+  }
+  if (!refusal.ok()) {
+    rejected.Increment();
+    return item.finish(std::move(refusal));
+  }
+  if (session != nullptr) {
+    pool.Post([self = shared_from_this(), session = std::move(session)]() mutable { self->Drain(std::move(session)); });
+  }
+}
+
+bool GroupCommitCore::State::Take(std::vector<Item>& batch, std::vector<Item>& expired) {
+  const absl::Time now = clock.Now();
+  MutexLock lock(mutex);
+  for (std::deque<Item>* queue : {&accepted, &fresh}) {
+    while (!queue->empty() && batch.size() < static_cast<size_t>(options.max_batch_operations)) {
+      (queue->front().deadline <= now ? expired : batch).push_back(std::move(queue->front()));
+      queue->pop_front();
+    }
+  }
+  depth.Set(static_cast<double>(accepted.size() + fresh.size()));
+  return !batch.empty() || !expired.empty();
+}
+
+void GroupCommitCore::State::Drain(std::unique_ptr<sql::Session> session) {
+  for (int turn = 0; turn < kBatchesPerTurn; turn++) {
+    std::vector<Item> batch;
+    std::vector<Item> expired;
+    if (!Take(batch, expired)) break;
+    for (Item& item : expired) {
+      item.finish(MakeError(absl::StatusCode::kDeadlineExceeded, {domain, "TOO_LATE"},
+                            "the operation waited past its deadline and was not run"));
+    }
+    if (!batch.empty()) Settle(*session, absl::MakeSpan(batch));
+  }
+  {
+    MutexLock lock(mutex);
+    if (closed || (accepted.empty() && fresh.empty())) {
+      idle.push_back(std::move(session));
+      return;
+    }
+  }
+  pool.Post([self = shared_from_this(), session = std::move(session)]() mutable { self->Drain(std::move(session)); });
+}
+
+void GroupCommitCore::State::Settle(sql::Session& session, absl::Span<Item> items) {
+  absl::Status status = RunWhole(session, items);
+  const bool shared_fate = status.ok() || status.code() == absl::StatusCode::kUnavailable;
+  if (!shared_fate && items.size() > 1) {
+    spdlog::warn("{}: a batch of {} is split: {}", options.name, items.size(), status.ToString());
+    Settle(session, items.subspan(0, items.size() / 2));
+    return Settle(session, items.subspan(items.size() / 2));
+  }
+  if (status.ok()) {
+    operations_total.Increment(static_cast<double>(items.size()));
+    batch_operations.Observe(static_cast<double>(items.size()));
+  } else if (!shared_fate) {
+    spdlog::error("{}: an operation cannot be run: {}", options.name, status.ToString());
+    status = MakeError(absl::StatusCode::kInternal, {domain, "INTERNAL"}, "internal error");
+  } else {
+    spdlog::warn("{}: {} operations failed: {}", options.name, items.size(), status.ToString());
+    status = DatabaseUnavailable(domain);
+  }
+  for (Item& item : items) item.finish(status);
+}
+
+absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<Item> items) {
+  std::vector<void*> operations;
+  for (const Item& item : items) operations.push_back(item.operation);
+  absl::Time give_up = absl::InfiniteFuture();  // set while the outcome of a COMMIT is unknown
+  absl::Duration backoff = kBackoffInitial;
+  for (int attempt = 1;; attempt++) {
+    const absl::Status status = RunOnce(session, operations);
+    const bool unknown = status.code() == absl::StatusCode::kUnknown;
+    if (unknown && give_up == absl::InfiniteFuture()) give_up = clock.Now() + options.unknown_outcome_max;
+    const bool looking = give_up != absl::InfiniteFuture();
+    // While an outcome is unknown, a database that is away is waited for: each operation is guarded, so that running
+    // the batch again finds out.
+    const bool again = unknown || (looking && status.code() == absl::StatusCode::kUnavailable);
+    if (again && clock.Now() >= give_up) return absl::UnavailableError(status.message());
+    if (!again && (status.code() != absl::StatusCode::kAborted || attempt >= options.max_attempts)) return status;
+    retries.Increment();
+    clock.SleepFor(backoff * random.NextDouble());
+    backoff = std::min(options.retry_backoff_max, backoff * 2);
+  }
+}
+
+absl::Status GroupCommitCore::State::RunOnce(sql::Session& session, absl::Span<void* const> operations) {
+  SAGAMESH_ASSIGN_OR_RETURN(sql::Connection* const connection, session.Get());
+  SAGAMESH_RETURN_IF_ERROR(connection->Begin());
+  const absl::StatusOr<BatchEffect> effect = run(*connection, operations);
+  if (!effect.ok()) {
+    connection->Rollback().IgnoreError();
+    return effect.status();
+  }
+  if (*effect == BatchEffect::kNothing) return connection->Rollback();
+  SAGAMESH_RETURN_IF_ERROR(connection->Commit());
+  commits.Increment();
+  return absl::OkStatus();
+}
+
+void GroupCommitCore::State::Close() {
+  std::deque<Item> waiting;
+  {
+    MutexLock lock(mutex);
+    closed = true;
+    waiting.swap(accepted);
+    for (Item& item : fresh) waiting.push_back(std::move(item));
+    fresh.clear();
+  }
+  for (Item& item : waiting) item.finish(DatabaseUnavailable(domain));
+}
+
+GroupCommitCore::GroupCommitCore(GroupCommitOptions options, sql::Database& database, WorkerPool& pool, Clock& clock,
+                                 Random& random, metrics::Registry& registry, Run run)
+    : state_(std::make_shared<State>(std::move(options), database, pool, clock, random, registry, std::move(run))) {}
+
+GroupCommitCore::~GroupCommitCore() { state_->Close(); }
+
+void GroupCommitCore::Submit(Item item) { state_->Submit(std::move(item)); }
+
+}  // namespace sagamesh::batch_internal

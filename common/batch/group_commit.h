@@ -29,7 +29,8 @@ namespace sagamesh {
 // whose COMMIT has an unknown outcome is run again until the outcome is known.
 
 struct GroupCommitOptions {
-  std::string name;  // label of the metrics, for example "orders"
+  std::string name;    // label of the metrics, for example "orders"
+  std::string domain;  // of the errors' ErrorInfo; empty: the name
   int max_batch_operations = 128;
   int max_queued_operations = 8192;
   // Each with a connection of its own; the database may allow fewer.
@@ -69,7 +70,7 @@ class GroupCommitCore {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace batch_internal

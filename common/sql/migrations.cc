@@ -1,1 +1,54 @@
 #include "common/sql/migrations.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+
+namespace sagamesh::sql {
+namespace {
+
+absl::StatusOr<int64_t> SchemaVersion(Connection& connection) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<Row> rows, connection.Query("SELECT MAX(version) FROM schema_version"));
+  return rows.empty() ? 0 : rows[0].Int(0);
+}
+
+// Under the write lock, since another process may have migrated meanwhile.
+absl::Status Apply(Connection& connection, const Migration& migration) {
+  SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
+  if (version >= migration.version) return absl::OkStatus();
+  const bool own_mysql = connection.dialect() == Dialect::kMysql && !migration.mysql_statements.empty();
+  for (const std::string& statement : own_mysql ? migration.mysql_statements : migration.statements) {
+    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement).status());
+  }
+  return connection
+      .Execute("INSERT INTO schema_version (version, name) VALUES (?, ?)",
+               {Value(int64_t{migration.version}), Value(migration.name)})
+      .status();
+}
+
+}  // namespace
+
+absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrations) {
+  SAGAMESH_RETURN_IF_ERROR(connection
+                               .Execute("CREATE TABLE IF NOT EXISTS schema_version ("
+                                        "version INTEGER NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL)")
+                               .status());
+  SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
+  const int last = migrations.empty() ? 0 : migrations.back().version;
+  if (version > last) {
+    return absl::FailedPreconditionError(absl::StrCat("the database's schema has version ", version,
+                                                      ", newer than this program's ", last));
+  }
+  for (const Migration& migration : migrations) {
+    if (migration.version <= version) continue;
+    SAGAMESH_RETURN_IF_ERROR(connection.Begin());
+    absl::Status status = Apply(connection, migration);
+    if (status.ok()) status = connection.Commit();
+    if (!status.ok()) {
+      connection.Rollback().IgnoreError();
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sagamesh::sql

@@ -1,1 +1,96 @@
 #include "common/sql/sql.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status/error.h"
+
+namespace sagamesh::sql {
+namespace {
+
+// SQLite takes 32,766 parameters a statement, MySQL 65,535.
+constexpr size_t kParametersMax = 30'000;
+
+// Runs "<head> VALUES (...),(...) <tail>" over all rows, in as many statements as the parameters need.
+absl::Status ExecuteRows(Connection& connection, absl::string_view head, size_t columns, absl::string_view tail,
+                         std::vector<Value> values) {
+  const std::string row = absl::StrCat("(", Placeholders(columns), ")");
+  const size_t rows_max = kParametersMax / columns;
+  for (size_t first = 0; first < values.size(); first += rows_max * columns) {
+    const size_t count = std::min(rows_max * columns, values.size() - first);
+    std::string statement = absl::StrCat(head, " VALUES ", row);
+    for (size_t i = 1; i < count / columns; i++) absl::StrAppend(&statement, ",", row);
+    absl::StrAppend(&statement, tail);
+    SAGAMESH_RETURN_IF_ERROR(
+        connection.Execute(statement, absl::MakeConstSpan(values).subspan(first, count)).status());
+  }
+  return absl::OkStatus();
+}
+
+std::string InsertHead(absl::string_view table, absl::Span<const absl::string_view> columns) {
+  return absl::StrCat("INSERT INTO ", table, " (", absl::StrJoin(columns, ","), ")");
+}
+
+}  // namespace
+
+int64_t Row::Int(size_t column) const {
+  const auto* value = std::get_if<int64_t>(&values_.at(column));
+  return value == nullptr ? 0 : *value;
+}
+
+const std::string& Row::Text(size_t column) const {
+  static const std::string* const kEmpty = new std::string();
+  const Value& value = values_.at(column);
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* blob = std::get_if<Blob>(&value)) return blob->bytes;
+  return *kEmpty;
+}
+
+absl::StatusOr<Connection*> Session::Get() {
+  if (connection_ != nullptr && connection_->alive()) return connection_.get();
+  connection_.reset();
+  SAGAMESH_ASSIGN_OR_RETURN(connection_, database_.Connect(access_));
+  return connection_.get();
+}
+
+absl::string_view NowMs(Dialect dialect) {
+  return dialect == Dialect::kSqlite ? "sagamesh_now_ms()" : "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
+}
+
+absl::string_view ForUpdate(Dialect dialect) { return dialect == Dialect::kSqlite ? "" : " FOR UPDATE"; }
+
+std::string Placeholders(size_t n) {
+  std::string text;
+  for (size_t i = 0; i < n; i++) text += i == 0 ? "?" : ",?";
+  return text;
+}
+
+absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
+                    absl::Span<const absl::string_view> columns, std::vector<Value> rows) {
+  const bool sqlite = connection.dialect() == Dialect::kSqlite;
+  std::vector<std::string> updates;
+  for (absl::string_view column : columns) {
+    if (std::find(key.begin(), key.end(), column) != key.end()) continue;
+    updates.push_back(sqlite ? absl::StrCat(column, "=excluded.", column)
+                             : absl::StrCat(column, "=VALUES(", column, ")"));
+  }
+  std::string tail;
+  if (sqlite) {
+    tail = absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO ",
+                        updates.empty() ? "NOTHING" : absl::StrCat("UPDATE SET ", absl::StrJoin(updates, ",")));
+  } else {
+    if (updates.empty()) updates.push_back(absl::StrCat(key[0], "=", key[0]));
+    tail = absl::StrCat(" ON DUPLICATE KEY UPDATE ", absl::StrJoin(updates, ","));
+  }
+  return ExecuteRows(connection, InsertHead(table, columns), columns.size(), tail, std::move(rows));
+}
+
+absl::Status Insert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,
+                    std::vector<Value> rows) {
+  return ExecuteRows(connection, InsertHead(table, columns), columns.size(), "", std::move(rows));
+}
+
+}  // namespace sagamesh::sql

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	ordersv1 "sagamesh/gateway/gen/orders/v1"
+)
+
+func TestTheDocumentedPortsAreTheDefaults(t *testing.T) {
+	o, err := parseOptions(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Concat(o.coordinatorListen, o.ordersListen, o.customersListen)
+	want := []string{"127.0.0.1:3000", "127.0.0.1:3002", "127.0.0.1:3001", "127.0.0.1:3003"}
+	if !slices.Equal(got, want) || o.faults || o.grace != 10*time.Second {
+		t.Errorf("got %q, faults %v, grace %v", got, o.faults, o.grace)
+	}
+}
+
+func TestABadCommandLineIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"--nonsense"}, {"extra"}, {"--grace=x"}} {
+		var output bytes.Buffer
+		if _, err := parseOptions(args, &output); err == nil {
+			t.Errorf("%q was taken", args)
+		}
+	}
+}
+
+func TestATakenPortIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	address := l.Addr().String()
+	err = run(t.Context(), options{
+		coordinator: "127.0.0.1:1", orders: "127.0.0.1:1", customers: "127.0.0.1:1",
+		coordinatorListen: []string{"127.0.0.1:0"}, ordersListen: []string{address},
+	})
+	if err == nil || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "Orders API") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestShutdownLetsRequestsUnderWayFinish(t *testing.T) {
+	f := startFake(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	f.does(func(call) (proto.Message, error) {
+		close(entered)
+		<-release
+		return &ordersv1.ListOrdersResponse{}, nil
+	})
+	endpoints, closeBackends, err := newEndpoints(options{
+		coordinator: f.target, orders: f.target, customers: f.target, ordersListen: []string{"127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeBackends()
+	ctx, stop := context.WithCancel(t.Context())
+	listeners, err := listen(ctx, endpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listeners[0].Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- serve(ctx, listeners, 10*time.Second) }()
+
+	replied := make(chan int, 1)
+	go func() {
+		reply, err := http.Get("http://" + address + "/orders")
+		if err != nil {
+			replied <- 0
+			return
+		}
+		defer reply.Body.Close()
+		replied <- reply.StatusCode
+	}()
+	<-entered
+	stop()
+	for { // until it takes no new connection
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = c.Close()
+		time.Sleep(time.Millisecond)
+	}
+	close(release)
+	if status := <-replied; status != http.StatusOK {
+		t.Errorf("got %d", status)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownCutsOffWhatOutlastsTheGracePeriod(t *testing.T) {
+	f := startFake(t)
+	release := make(chan struct{})
+	defer close(release)
+	entered := make(chan struct{})
+	f.does(func(call) (proto.Message, error) {
+		close(entered)
+		<-release
+		return &ordersv1.ListOrdersResponse{}, nil
+	})
+	endpoints, closeBackends, err := newEndpoints(options{
+		coordinator: f.target, orders: f.target, customers: f.target, ordersListen: []string{"127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeBackends()
+	ctx, stop := context.WithCancel(t.Context())
+	listeners, err := listen(ctx, endpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- serve(ctx, listeners, 50*time.Millisecond) }()
+	go func() {
+		reply, err := http.Get("http://" + listeners[0].Addr().String() + "/orders")
+		if err == nil {
+			_ = reply.Body.Close()
+		}
+	}()
+	<-entered
+	stop()
+	select {
+	case <-served:
+	case <-time.After(5 * time.Second):
+		t.Error("still serving")
+	}
+}
