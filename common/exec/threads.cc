@@ -2,23 +2,27 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <algorithm>
 #include <deque>
-#include <queue>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "common/exec/mutex.h"
 
 namespace sagamesh {
 namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
+
+// Longer timers are cut to this, so that an infinite one does not overflow the clock.
+constexpr absl::Duration kTimerDelayMax = absl::Hours(24 * 365);
 
 std::thread StartThread(const std::string& name, Task main) {
   std::thread thread(std::move(main));
@@ -32,42 +36,44 @@ class ThreadEventLoop final : public EventLoop {
   ~ThreadEventLoop() override { Shutdown(); }
 
   void Post(Task task) override {
-    std::unique_lock<Mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     if (stopping_) return;
     ready_.push_back(std::move(task));
+    // With more than one the loop is awake or about to be: it takes all that is ready at a time.
     if (ready_.size() == 1) wake_.notify_one();
   }
 
   void PostAfter(absl::Duration delay, Task task) override {
+    delay = std::clamp(delay, absl::ZeroDuration(), kTimerDelayMax);
     const SteadyTime due = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(delay);
-    std::unique_lock<Mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     if (stopping_) return;
-    timers_.push_back({due, next_timer_++, std::move(task)});
+    timers_.push_back({due, timers_made_++, std::move(task)});
     std::push_heap(timers_.begin(), timers_.end());
     if (timers_.front().due == due) wake_.notify_one();
   }
 
   void Shutdown() override {
     {
-      std::unique_lock<Mutex> lock(mutex_);
+      MutexLock lock(mutex_);
       stopping_ = true;
       wake_.notify_one();
     }
     if (thread_.joinable()) thread_.join();
+    // Tasks are destroyed outside the lock: their destructors may post.
     std::deque<Task> ready;
     std::vector<Timer> timers;
-    std::unique_lock<Mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     ready.swap(ready_);
     timers.swap(timers_);
-    lock.unlock();  // tasks are destroyed outside the lock: their destructors may post
   }
 
  private:
   struct Timer {
     SteadyTime due;
-    uint64_t number;
+    uint64_t number;  // in the order they were posted
     Task task;
-    // The heap's front is the earliest.
+    // The heap's front is the earliest; of those due at once, the one posted first.
     bool operator<(const Timer& other) const { return std::tie(due, number) > std::tie(other.due, other.number); }
   };
 
@@ -85,33 +91,38 @@ class ThreadEventLoop final : public EventLoop {
 
   // Waits for tasks that are ready or due; false when it is time to stop.
   bool TakeReady(std::deque<Task>& batch) {
-    std::unique_lock<Mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     while (!stopping_) {
-      const SteadyTime now = std::chrono::steady_clock::now();
-      while (!timers_.empty() && timers_.front().due <= now) {
-        std::pop_heap(timers_.begin(), timers_.end());
-        ready_.push_back(std::move(timers_.back().task));
-        timers_.pop_back();
-      }
+      MoveDueTimers();
       if (!ready_.empty()) {
         batch.swap(ready_);
         return true;
       }
       if (timers_.empty()) {
-        wake_.wait(lock);
+        wake_.wait(mutex_);
       } else {
-        wake_.wait_until(lock, SteadyTime(timers_.front().due));
+        wake_.wait_until(mutex_, SteadyTime(timers_.front().due));
       }
     }
     return false;
   }
 
+  void MoveDueTimers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (timers_.empty()) return;
+    const SteadyTime now = std::chrono::steady_clock::now();
+    while (!timers_.empty() && timers_.front().due <= now) {
+      std::pop_heap(timers_.begin(), timers_.end());
+      ready_.push_back(std::move(timers_.back().task));
+      timers_.pop_back();
+    }
+  }
+
   Mutex mutex_;
   std::condition_variable_any wake_;
-  std::atomic<bool> stopping_{false};
-  std::deque<Task> ready_;
-  std::vector<Timer> timers_;
-  uint64_t next_timer_ = 0;
+  std::atomic<bool> stopping_{false};  // written under the mutex; read between tasks without it
+  std::deque<Task> ready_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Timer> timers_ ABSL_GUARDED_BY(mutex_);  // a heap
+  uint64_t timers_made_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;  // last: it uses the others
 };
 
@@ -123,7 +134,7 @@ class ThreadPool final : public WorkerPool {
   ~ThreadPool() override { Shutdown(); }
 
   void Post(Task task) override {
-    std::unique_lock<Mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     if (stopping_) return;
     ready_.push_back(std::move(task));
     wake_.notify_one();
@@ -131,38 +142,37 @@ class ThreadPool final : public WorkerPool {
 
   void Shutdown() override {
     {
-      std::unique_lock<Mutex> lock(mutex_);
+      MutexLock lock(mutex_);
       stopping_ = true;
       wake_.notify_all();
     }
     for (std::thread& thread : threads_) {
       if (thread.joinable()) thread.join();
     }
-    std::deque<Task> ready;
-    std::unique_lock<Mutex> lock(mutex_);
+    std::deque<Task> ready;  // destroyed outside the lock
+    MutexLock lock(mutex_);
     ready.swap(ready_);
-    lock.unlock();
   }
 
  private:
   void Run() {
-    while (true) {
-      Task task;
-      {
-        std::unique_lock<Mutex> lock(mutex_);
-        wake_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
-        if (stopping_) return;
-        task = std::move(ready_.front());
-        ready_.pop_front();
-      }
-      std::move(task)();
-    }
+    while (Task task = Take()) std::move(task)();
+  }
+
+  // Waits for a task; null when it is time to stop.
+  Task Take() {
+    MutexLock lock(mutex_);
+    while (!stopping_ && ready_.empty()) wake_.wait(mutex_);
+    if (stopping_) return nullptr;
+    Task task = std::move(ready_.front());
+    ready_.pop_front();
+    return task;
   }
 
   Mutex mutex_;
   std::condition_variable_any wake_;
-  bool stopping_ = false;
-  std::deque<Task> ready_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::deque<Task> ready_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

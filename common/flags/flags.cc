@@ -8,6 +8,8 @@
 
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 
 namespace sagamesh {
 namespace {
@@ -19,10 +21,17 @@ std::string Normalized(std::string argument) {
   return argument;
 }
 
+// By default --help shows only the flags of files named like the program, and ours are all in a main.cc.
+bool IsOurs(absl::string_view file) { return !absl::StrContains(file, "absl/"); }
+
 }  // namespace
 
 void ParseFlags(int argc, char** argv, const char* usage) {
   absl::SetProgramUsageMessage(usage);
+  absl::FlagsUsageConfig config;
+  config.contains_help_flags = IsOurs;
+  config.contains_helpshort_flags = IsOurs;
+  absl::SetFlagsUsageConfig(config);
   std::vector<std::string> arguments;
   for (int i = 0; i < argc; i++) arguments.push_back(i == 0 ? argv[i] : Normalized(argv[i]));
   std::vector<char*> pointers;

@@ -13,8 +13,8 @@
 
 namespace sagamesh::metrics {
 
-// The metrics of one process, kept by prometheus-cpp: what is returned lives as long as the registry and is thread-safe.
-// Names follow Prometheus' conventions: sagamesh_<what>_<unit>, counters end in _total.
+// The metrics of one process, kept by prometheus-cpp: what is returned lives as long as the registry and is
+// thread-safe. Names follow Prometheus' conventions: sagamesh_<what>_<unit>, counters end in _total.
 class Registry {
  public:
   Registry();

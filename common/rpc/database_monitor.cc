@@ -1,15 +1,23 @@
 #include "common/rpc/database_monitor.h"
 
 #include <atomic>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "common/status/error.h"
+#include "spdlog/spdlog.h"
 
 namespace sagamesh::rpc {
 namespace {
 
 constexpr absl::Duration kOpenInterval = absl::Milliseconds(500);
 constexpr absl::Duration kPingInterval = absl::Seconds(1);
+
+bool MayPass(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kAborted ||
+         status.code() == absl::StatusCode::kUnknown;
+}
 
 }  // namespace
 
@@ -24,28 +32,31 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
       opened = true;
       return Ping();
     }
-    if (status.code() != absl::StatusCode::kUnavailable) return options.on_fatal(status);
-    Tell(false);
+    if (!MayPass(status)) return options.on_fatal(status);
+    Tell(status);
     After(kOpenInterval, &State::Open);
   }
 
   void Ping() {
-    absl::StatusOr<sql::Connection*> connection = session.Get();
-    Tell(connection.ok() && (*connection)->Query("SELECT 1").ok());
+    const absl::StatusOr<sql::Connection*> connection = session.Get();
+    Tell(connection.ok() ? (*connection)->Query("SELECT 1").status() : connection.status());
     After(kPingInterval, &State::Ping);
   }
 
-  void Tell(bool now_healthy) {
-    if (told && healthy == now_healthy) return;
-    told = true;
-    healthy = now_healthy;
-    options.on_change(healthy);
+  void Tell(const absl::Status& status) {
+    if (healthy == status.ok()) return;
+    healthy = status.ok();
+    if (status.ok()) {
+      spdlog::info("the database answers");
+    } else {
+      spdlog::warn("the database is away: {}", std::string(status.message()));
+    }
+    options.on_change(*healthy);
   }
 
   void After(absl::Duration delay, void (State::*next)()) {
-    timers.PostAfter(delay, [self = shared_from_this(), next] {
-      self->pool.Post([self, next] { ((*self).*next)(); });
-    });
+    timers.PostAfter(delay,
+                     [self = shared_from_this(), next] { self->pool.Post([self, next] { ((*self).*next)(); }); });
   }
 
   Options options;
@@ -53,8 +64,7 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
   WorkerPool& pool;
   EventLoop& timers;
   std::atomic<bool> opened{false};
-  bool told = false;
-  bool healthy = false;
+  std::optional<bool> healthy;  // as it was told last
 };
 
 DatabaseMonitor::DatabaseMonitor(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers)

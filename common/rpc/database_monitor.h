@@ -13,12 +13,13 @@
 namespace sagamesh::rpc {
 
 // Opens a service's database, however long it is away, and then watches it: one query a second. A database that is away
-// stops no process; it makes it unhealthy. Thread-safe.
+// stops no process; it makes it unhealthy. Goes on until its executors shut down. Thread-safe.
 class DatabaseMonitor {
  public:
   struct Options {
     std::string domain;  // of the error that Ready answers
-    // Run on a worker until it is OK, every 500 ms while it is UNAVAILABLE: migrations, taking up work.
+    // Run on a worker until it is OK: migrations, taking up work. Run again every 500 ms while it is UNAVAILABLE,
+    // ABORTED or UNKNOWN, the errors of common/sql that pass.
     absl::AnyInvocable<absl::Status()> open;
     // Told each change, the first included; on a worker.
     std::function<void(bool healthy)> on_change;

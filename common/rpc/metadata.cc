@@ -1,6 +1,9 @@
 #include "common/rpc/metadata.h"
 
 #include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -27,6 +30,8 @@ constexpr char kFaultPhase[] = "x-sagamesh-fault-phase";
 
 constexpr size_t kKeyCharactersMax = 255;
 constexpr size_t kStepCharactersMax = 128;
+constexpr size_t kMethodCharactersMax = 255;
+constexpr size_t kTraceCharactersMax = 512;  // of each of the two; W3C asks that at least so many be propagated
 constexpr int kFaultDelayMsMax = 60'000;
 constexpr int kGrpcCodeMax = 16;
 
@@ -40,6 +45,13 @@ bool IsPrintable(absl::string_view text, size_t characters_max) {
   return true;
 }
 
+// "orders.v1.OrdersService/ConfirmOrder".
+bool IsMethod(absl::string_view text) {
+  const size_t slash = text.find('/');
+  return IsPrintable(text, kMethodCharactersMax) && slash != absl::string_view::npos && slash > 0 &&
+         slash + 1 < text.size() && text.find('/', slash + 1) == absl::string_view::npos;
+}
+
 // Reads one call's metadata; the first thing that is wrong is kept as the error.
 class Reader {
  public:
@@ -50,6 +62,16 @@ class Reader {
     if (begin == end) return std::nullopt;
     if (std::next(begin) != end) Refuse("METADATA_REPEATED", name, "came more than once");
     return std::string(begin->second.data(), begin->second.size());
+  }
+
+  // Values that come apart belong together, as in HTTP; "" if there is none that may be sent on.
+  std::string GetList(const char* name) const {
+    std::string list;
+    const auto [begin, end] = metadata_.equal_range(name);
+    for (auto it = begin; it != end; ++it) {
+      absl::StrAppend(&list, list.empty() ? "" : ",", absl::string_view(it->second.data(), it->second.size()));
+    }
+    return IsPrintable(list, kTraceCharactersMax) ? list : "";
   }
 
   void Refuse(absl::string_view reason, absl::string_view name, absl::string_view what) {
@@ -69,8 +91,8 @@ class Reader {
 std::optional<std::string> ReadKey(Reader& reader) {
   std::optional<std::string> key = reader.Get(kIdempotencyKey);
   if (key.has_value() && !IsPrintable(*key, kKeyCharactersMax)) {
-    reader.Refuse("INVALID_FIELD", kIdempotencyKey, absl::StrCat("must be 1 to ", kKeyCharactersMax,
-                                                                " printable ASCII characters"));
+    reader.Refuse("INVALID_FIELD", kIdempotencyKey,
+                  absl::StrCat("must be 1 to ", kKeyCharactersMax, " printable ASCII characters"));
   }
   return key;
 }
@@ -89,7 +111,8 @@ std::optional<SagaCall> ReadSaga(Reader& reader) {
   SagaCall saga{*id, *step, *op == "compensation" ? SagaOp::kCompensation : SagaOp::kAction, 0};
   if (!UuidV7Time(*id).has_value()) reader.Refuse("SAGA_METADATA_INVALID", kSagaId, "must be a UUIDv7");
   if (!IsPrintable(*step, kStepCharactersMax)) {
-    reader.Refuse("SAGA_METADATA_INVALID", kSagaStep, "must be 1 to 128 printable characters");
+    reader.Refuse("SAGA_METADATA_INVALID", kSagaStep,
+                  absl::StrCat("must be 1 to ", kStepCharactersMax, " printable ASCII characters"));
   }
   if (*op != "action" && *op != "compensation") {
     reader.Refuse("SAGA_METADATA_INVALID", kSagaOp, "must be action or compensation");
@@ -107,23 +130,24 @@ std::optional<Fault> ReadFault(Reader& reader, bool allow_faults) {
   const std::optional<std::string> phase = reader.Get(kFaultPhase);
   if (!abort && !delay && !method && !phase) return std::nullopt;
   if (!allow_faults) {
-    reader.Refuse("FAULT_INJECTION_DISABLED", abort ? kFaultAbort : delay ? kFaultDelay : method ? kFaultMethod : kFaultPhase,
-                  "this server runs without --enable-fault-injection");
+    const char* present = abort ? kFaultAbort : delay ? kFaultDelay : method ? kFaultMethod : kFaultPhase;
+    reader.Refuse("FAULT_INJECTION_DISABLED", present, "this server runs without --enable-fault-injection");
     return std::nullopt;
   }
   Fault fault;
-  if (!method.has_value() || !IsPrintable(*method, kStepCharactersMax) || method->find('/') == std::string::npos) {
+  if (!method.has_value() || !IsMethod(*method)) {
     reader.Refuse("INVALID_FIELD", kFaultMethod, "must name a method, as in orders.v1.OrdersService/ConfirmOrder");
     return std::nullopt;
   }
   fault.method = *method;
   if (!abort && !delay) reader.Refuse("INVALID_FIELD", kFaultAbort, "an abort or a delay must be given");
-  if (abort && (!absl::SimpleAtoi(*abort, &fault.abort_code) || fault.abort_code < 1 || fault.abort_code > kGrpcCodeMax)) {
+  if (abort &&
+      (!absl::SimpleAtoi(*abort, &fault.abort_code) || fault.abort_code < 1 || fault.abort_code > kGrpcCodeMax)) {
     reader.Refuse("INVALID_FIELD", kFaultAbort, "must be a gRPC code, 1 to 16");
   }
   int delay_ms = 0;
-  if (delay && (!absl::SimpleAtoi(*delay, &delay_ms) || delay_ms < 0 || delay_ms > kFaultDelayMsMax)) {
-    reader.Refuse("INVALID_FIELD", kFaultDelay, absl::StrCat("must be 0 to ", kFaultDelayMsMax, " milliseconds"));
+  if (delay && (!absl::SimpleAtoi(*delay, &delay_ms) || delay_ms < 1 || delay_ms > kFaultDelayMsMax)) {
+    reader.Refuse("INVALID_FIELD", kFaultDelay, absl::StrCat("must be 1 to ", kFaultDelayMsMax, " milliseconds"));
   }
   fault.delay = absl::Milliseconds(delay_ms);
   if (phase && *phase != "before" && *phase != "after") {
@@ -142,8 +166,8 @@ absl::StatusOr<CallContext> ReadCallContext(absl::string_view domain, const grpc
   call.idempotency_key = ReadKey(reader);
   call.saga = ReadSaga(reader);
   call.fault = ReadFault(reader, allow_faults);
-  call.traceparent = reader.Get(kTraceparent).value_or("");
-  call.tracestate = reader.Get(kTracestate).value_or("");
+  call.traceparent = reader.GetList(kTraceparent);
+  call.tracestate = reader.GetList(kTracestate);
   if (context.deadline() != std::chrono::system_clock::time_point::max()) {
     call.deadline = absl::FromChrono(context.deadline());
   }

@@ -11,8 +11,9 @@
 namespace sagamesh::rpc {
 
 // Metadata to CallContext. INVALID_ARGUMENT, naming the metadata, for a key that is empty, too long or not printable,
-// for saga-* metadata that is incomplete or malformed, and for fault headers that are malformed or come while fault
-// injection is off (`allow_faults`).
+// for saga-* metadata that is incomplete or malformed, for fault headers that are malformed or come while fault
+// injection is off (`allow_faults`), and for any of these that comes twice. A malformed trace context is dropped, as
+// W3C asks: it breaks no call.
 absl::StatusOr<CallContext> ReadCallContext(absl::string_view domain, const grpc::ServerContextBase& context,
                                             bool allow_faults);
 

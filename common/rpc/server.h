@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,7 +17,7 @@ namespace sagamesh::rpc {
 class Server {
  public:
   struct Options {
-    std::string address;  // "127.0.0.1:50051"
+    std::string address;  // "127.0.0.1:50051"; port 0: a free one
     std::vector<grpc::Service*> services;
     int max_message_bytes = 4 << 20;
   };
@@ -27,13 +28,19 @@ class Server {
   // Health of the server ("") and of each of its services by name.
   void SetServing(bool serving);
 
+  // The port that it listens on.
+  int port() const { return port_; }
+
   // Takes no new call, waits for those under way at most `grace`, then cancels them.
   void Shutdown(absl::Duration grace);
 
  private:
-  explicit Server(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
+  Server(std::unique_ptr<grpc::Server> server, std::vector<std::string> service_names, int port)
+      : server_(std::move(server)), service_names_(std::move(service_names)), port_(port) {}
 
-  std::unique_ptr<grpc::Server> server_;
+  const std::unique_ptr<grpc::Server> server_;
+  const std::vector<std::string> service_names_;
+  const int port_;
 };
 
 // A channel with our keepalive and reconnect backoff (100 ms, at most 1 s), insecure; connects by itself.

@@ -1,5 +1,6 @@
 #include "common/rpc/unary.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -11,87 +12,139 @@ namespace {
 constexpr char kReplayed[] = "idempotent-replayed";
 constexpr char kSagaState[] = "saga-state";
 
-// One call. gRPC deletes nothing for us: it lives until OnDone, which comes after Finish, also for a cancelled call; the
-// logic may finish after the client is gone, but never after OnDone, because OnDone waits for Finish.
+// How long an injected delay may go on after its caller left: it would hold up the end of the server.
+constexpr absl::Duration kDelaySlice = absl::Milliseconds(50);
+
+// gRPC deletes nothing for us: the reactor lives until OnDone, which comes after Finish, also for a cancelled call. So
+// the logic may finish after the client is gone, but never after OnDone.
 class Reactor final : public grpc::ServerUnaryReactor {
  public:
   void OnDone() override { delete this; }
 };
 
-absl::Status InjectedAbort(absl::string_view domain, absl::string_view method, int code) {
-  return MakeError(static_cast<absl::StatusCode>(code), {domain, "FAULT_INJECTED"},
-                   absl::StrCat("fault injected into ", method));
+absl::Status InjectedAbort(absl::string_view domain, const Fault& fault) {
+  return MakeError(static_cast<absl::StatusCode>(fault.abort_code), {domain, "FAULT_INJECTED"},
+                   absl::StrCat("fault injected into ", fault.method));
+}
+
+absl::Status CallerGone(absl::string_view domain) {
+  return MakeError(absl::StatusCode::kCancelled, {domain, "CALLER_GONE"}, "the caller cancelled the call");
 }
 
 }  // namespace
 
+// The one end of a call. gRPC waits for it, so a call that nobody finished finishes itself.
+class Edge::Call {
+ public:
+  Call(Edge& edge, grpc::CallbackServerContext* context, absl::string_view method)
+      : edge_(edge), context_(context), method_(method), started_(edge.options_.clock->Now()) {}
+
+  ~Call() {
+    if (finished_) return;
+    Finish(MakeError(absl::StatusCode::kUnavailable, {edge_.options_.domain, "SHUTTING_DOWN"},
+                     "the server is shutting down"),
+           {});
+  }
+
+  grpc::ServerUnaryReactor* reactor() const { return reactor_; }
+
+  void Finish(const absl::Status& status, const ReplyInfo& info) {
+    finished_ = true;
+    edge_.Count(method_, status, started_);
+    if (info.replayed) context_->AddInitialMetadata(kReplayed, "true");
+    if (info.compensating) context_->AddTrailingMetadata(kSagaState, "COMPENSATING");
+    // Nothing of gRPC's, nor the edge, is touched after this: the call may be gone already.
+    reactor_->Finish(ToGrpc(status));
+  }
+
+ private:
+  Edge& edge_;
+  grpc::CallbackServerContext* const context_;
+  Reactor* const reactor_ = new Reactor;
+  const std::string method_;
+  const absl::Time started_;
+  bool finished_ = false;
+};
+
 Edge::Edge(EdgeOptions options) : options_(std::move(options)) {}
 
 grpc::ServerUnaryReactor* Edge::Handle(grpc::CallbackServerContext* context, absl::string_view method, Start start) {
-  auto* reactor = new Reactor;
-  const absl::Time started = options_.clock->Now();
-  auto finish = [this, context, reactor, started, method = std::string(method)](absl::Status status, ReplyInfo info) {
-    Count(method, status, started);
-    if (info.replayed) context->AddInitialMetadata(kReplayed, "true");
-    if (info.compensating) context->AddTrailingMetadata(kSagaState, "COMPENSATING");
-    reactor->Finish(ToGrpc(status));
+  auto owned = std::make_unique<Call>(*this, context, method);
+  grpc::ServerUnaryReactor* const reactor = owned->reactor();
+  Finish finish = [owned = std::move(owned)](absl::Status status, ReplyInfo info) mutable {
+    std::exchange(owned, nullptr)->Finish(status, info);
   };
-  absl::StatusOr<CallContext> call =
-      ReadCallContext(options_.domain, *context, options_.enable_fault_injection);
-  if (!call.ok()) {
-    finish(call.status(), {});
-  } else if (started >= call->deadline) {
-    finish(MakeError(absl::StatusCode::kDeadlineExceeded, {options_.domain, "TOO_LATE"}, "the call came too late"), {});
-  } else if (absl::Status admitted = options_.admission ? options_.admission() : absl::OkStatus(); !admitted.ok()) {
-    finish(std::move(admitted), {});
+  absl::StatusOr<CallContext> call = ReadCallContext(options_.domain, *context, options_.enable_fault_injection);
+  const absl::Status admitted = call.ok() ? Admit(*call) : call.status();
+  if (!admitted.ok()) {
+    finish(admitted, {});
+  } else if (!call->fault.has_value() || call->fault->method != method) {
+    start(*call, std::move(finish));
+  } else if (call->fault->after) {
+    InjectAfter(context, *call, std::move(start), std::move(finish));
   } else {
-    Run(method, *std::move(call), std::move(start), std::move(finish));
+    InjectBefore(context, *std::move(call), std::move(start), std::move(finish));
   }
   return reactor;
 }
 
-void Edge::Run(absl::string_view method, CallContext call, Start start,
-               absl::AnyInvocable<void(absl::Status, ReplyInfo)> finish) {
-  if (!call.fault.has_value() || call.fault->method != method) return start(call, std::move(finish));
-  const Fault fault = *call.fault;
-  const absl::Status abort =
-      fault.abort_code == 0 ? absl::OkStatus() : InjectedAbort(options_.domain, method, fault.abort_code);
-  if (!fault.after) {
-    options_.timers->PostAfter(fault.delay, [abort, call = std::move(call), start = std::move(start),
-                                             finish = std::move(finish)]() mutable {
-      if (!abort.ok()) return finish(abort, {});
-      start(call, std::move(finish));
-    });
-    return;
+absl::Status Edge::Admit(const CallContext& call) const {
+  if (options_.clock->Now() >= call.deadline) {
+    return MakeError(absl::StatusCode::kDeadlineExceeded, {options_.domain, "TOO_LATE"}, "the call came too late");
   }
-  start(call, [this, fault, abort, finish = std::move(finish)](absl::Status status, ReplyInfo info) mutable {
-    if (!abort.ok()) {
-      status = abort;
-      info = {};
-    }
-    options_.timers->PostAfter(fault.delay, [status, info, finish = std::move(finish)]() mutable {
-      finish(status, info);
-    });
+  return options_.admission ? options_.admission() : absl::OkStatus();
+}
+
+void Edge::InjectBefore(grpc::CallbackServerContext* context, CallContext call, Start start, Finish finish) {
+  const absl::Duration delay = call.fault->delay;
+  Delay(context, delay,
+        [this, context, call = std::move(call), start = std::move(start), finish = std::move(finish)]() mutable {
+          if (call.fault->abort_code != 0) return finish(InjectedAbort(options_.domain, *call.fault), {});
+          // The delay may have made it too late, or its caller impatient.
+          absl::Status admitted = Admit(call);
+          if (admitted.ok() && context->IsCancelled()) admitted = CallerGone(options_.domain);
+          if (!admitted.ok()) return finish(std::move(admitted), {});
+          start(call, std::move(finish));
+        });
+}
+
+void Edge::InjectAfter(grpc::CallbackServerContext* context, const CallContext& call, Start start, Finish finish) {
+  start(call,
+        [this, context, fault = *call.fault, finish = std::move(finish)](absl::Status status, ReplyInfo info) mutable {
+          if (fault.abort_code != 0) {
+            status = InjectedAbort(options_.domain, fault);
+            info = {};
+          }
+          Delay(context, fault.delay, [status = std::move(status), info, finish = std::move(finish)]() mutable {
+            finish(std::move(status), info);
+          });
+        });
+}
+
+void Edge::Delay(grpc::CallbackServerContext* context, absl::Duration delay, absl::AnyInvocable<void()> then) {
+  if (delay <= absl::ZeroDuration() || context->IsCancelled()) return then();
+  const absl::Duration slice = std::min(delay, kDelaySlice);
+  options_.timers->PostAfter(slice, [this, context, rest = delay - slice, then = std::move(then)]() mutable {
+    Delay(context, rest, std::move(then));
   });
 }
 
-void Edge::Count(absl::string_view method, const absl::Status& status, absl::Time started) {
+void Edge::Count(const std::string& method, const absl::Status& status, absl::Time started) {
   prometheus::Counter* handled = nullptr;
   prometheus::Histogram* seconds = nullptr;
   {
-    const std::string name(method);
     MutexLock lock(mutex_);
-    prometheus::Counter*& counter = handled_[{name, status.raw_code()}];
+    prometheus::Counter*& counter = handled_[{method, status.raw_code()}];
     if (counter == nullptr) {
       counter = &options_.registry->Counter("sagamesh_rpc_server_handled_total", "Calls that ended, by their code.",
-                                            {{"method", name}, {"code", absl::StatusCodeToString(status.code())}});
+                                            {{"method", method}, {"code", absl::StatusCodeToString(status.code())}});
     }
     handled = counter;
-    prometheus::Histogram*& histogram = seconds_[name];
+    prometheus::Histogram*& histogram = seconds_[method];
     if (histogram == nullptr) {
       histogram = &options_.registry->Histogram(
           "sagamesh_rpc_server_handling_seconds", "How long calls took.",
-          {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30}, {{"method", name}});
+          {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30}, {{"method", method}});
     }
     seconds = histogram;
   }

@@ -26,7 +26,7 @@ struct EdgeOptions {
   std::string domain;  // of errors made here
   bool enable_fault_injection = false;
   Clock* clock = nullptr;
-  EventLoop* timers = nullptr;  // for injected delays
+  EventLoop* timers = nullptr;  // for injected delays; not null where faults are enabled
   metrics::Registry* registry = nullptr;
   // Asked before the logic runs; what is not OK is the answer (the database is away). May be null.
   std::function<absl::Status()> admission;
@@ -40,23 +40,37 @@ class Edge {
   const EdgeOptions& options() const { return options_; }
 
   // Runs `logic` for one unary call of `method` ("orders.v1.OrdersService/CreateOrder"): reads the CallContext, refuses
-  // work that is already too late, applies a fault that names this method (before: abort or delay instead of the logic;
-  // after: the logic runs, its reply is replaced), writes ReplyInfo as metadata, and finishes exactly once, also after
-  // cancellation. `Logic` is called as logic(const CallContext&, const Request&, Done<Response>) and may finish at once
-  // or later, on any thread.
+  // work that is already too late, applies a fault that names this method, writes ReplyInfo as metadata, and finishes
+  // exactly once, also after cancellation. `Logic` is called as logic(const CallContext&, const Request&,
+  // Done<Response>) and may finish at once or later, on any thread; if it destroys its Done uncalled, because an
+  // executor shut down, the call ends with UNAVAILABLE (SHUTTING_DOWN).
+  //
+  // A fault of phase `before` delays the logic, then aborts instead of running it; one of phase `after` runs the logic,
+  // then delays its reply and replaces it by the abort. A fault for another method is left in the CallContext for the
+  // logic to pass on.
   template <typename Request, typename Response, typename Logic>
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, absl::string_view method,
                                   const Request* request, Response* response, Logic logic);
 
  private:
+  class Call;
+  using Finish = absl::AnyInvocable<void(absl::Status, ReplyInfo)>;
+  using Start = absl::AnyInvocable<void(const CallContext&, Finish)>;
+
   // The part without types.
-  using Start = absl::AnyInvocable<void(const CallContext&, absl::AnyInvocable<void(absl::Status, ReplyInfo)>)>;
   grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, absl::string_view method, Start start);
 
-  // The part of Handle after admission: faults, then the logic.
-  void Run(absl::string_view method, CallContext call, Start start,
-           absl::AnyInvocable<void(absl::Status, ReplyInfo)> finish);
-  void Count(absl::string_view method, const absl::Status& status, absl::Time started);
+  // OK if the call may run now: in time, and admitted.
+  absl::Status Admit(const CallContext& call) const;
+
+  // Runs an admitted call with the fault that names it.
+  void InjectBefore(grpc::CallbackServerContext* context, CallContext call, Start start, Finish finish);
+  void InjectAfter(grpc::CallbackServerContext* context, const CallContext& call, Start start, Finish finish);
+
+  // Calls `then` on the timers' loop when `delay` is over, or soon after the caller is gone; at once for no delay.
+  void Delay(grpc::CallbackServerContext* context, absl::Duration delay, absl::AnyInvocable<void()> then);
+
+  void Count(const std::string& method, const absl::Status& status, absl::Time started);
 
   const EdgeOptions options_;
   Mutex mutex_;
@@ -68,18 +82,27 @@ class Edge {
 template <typename Request, typename Response, typename Logic>
 grpc::ServerUnaryReactor* Edge::Unary(grpc::CallbackServerContext* context, absl::string_view method,
                                       const Request* request, Response* response, Logic logic) {
-  return Handle(context, method,
-                [request, response, logic = std::move(logic)](
-                    const CallContext& call, absl::AnyInvocable<void(absl::Status, ReplyInfo)> finish) mutable {
-                  logic(call, *request,
-                        Done<Response>([response, finish = std::move(finish)](absl::StatusOr<Response> result,
-                                                                              ReplyInfo info) mutable {
-                          if (result.ok()) *response = *std::move(result);
-                          finish(result.status(), info);
-                        }));
-                });
+  return Handle(
+      context, method, [request, response, logic = std::move(logic)](const CallContext& call, Finish finish) mutable {
+        logic(call, *request,
+              Done<Response>(
+                  [response, finish = std::move(finish)](absl::StatusOr<Response> result, ReplyInfo info) mutable {
+                    if (result.ok()) *response = *std::move(result);
+                    finish(result.status(), info);
+                  }));
+      });
 }
 
 }  // namespace sagamesh::rpc
+
+// Overrides a callback service's unary method by logic_'s method of the same name behind edge_.
+#define SAGAMESH_UNARY(Package, Service, Method)                                                                    \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const ::Package::Method##Request* request, \
+                                   ::Package::Method##Response* response) override {                                \
+    return edge_.Unary(                                                                                             \
+        context, Service "/" #Method, request, response,                                                            \
+        [this](const CallContext& call, const ::Package::Method##Request& wanted,                                   \
+               Done<::Package::Method##Response> done) { logic_.Method(call, wanted, std::move(done)); });          \
+  }
 
 #endif  // SAGAMESH_COMMON_RPC_UNARY_H_

@@ -1,28 +1,15 @@
 #include "common/status/error.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <map>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "common/proto/deterministic.h"
 
 namespace sagamesh {
 namespace {
 
 constexpr absl::string_view kTypePrefix = "type.googleapis.com/";
-
-std::string SerializeDeterministic(const google::protobuf::MessageLite& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return bytes;
-}
 
 void SetDetail(absl::Status& status, const google::protobuf::Message& detail) {
   status.SetPayload(absl::StrCat(kTypePrefix, detail.GetDescriptor()->full_name()),
@@ -65,8 +52,7 @@ absl::Status Overloaded(ErrorReason reason, absl::string_view message, absl::Dur
 
 std::optional<google::rpc::ErrorInfo> GetErrorInfo(const absl::Status& status) {
   google::rpc::ErrorInfo info;
-  const auto payload =
-      status.GetPayload(absl::StrCat(kTypePrefix, google::rpc::ErrorInfo::descriptor()->full_name()));
+  const auto payload = status.GetPayload(absl::StrCat(kTypePrefix, google::rpc::ErrorInfo::descriptor()->full_name()));
   if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
   return info;
 }

@@ -52,8 +52,8 @@ std::string SerializeStatus(const absl::Status& status);
 
 }  // namespace sagamesh
 
-#define SAGAMESH_RETURN_IF_ERROR(expr)              \
-  do {                                              \
+#define SAGAMESH_RETURN_IF_ERROR(expr)                                \
+  do {                                                                \
     if (absl::Status _status = (expr); !_status.ok()) return _status; \
   } while (false)
 

@@ -1,13 +1,12 @@
 #include "coordinator/definitions/process_order.h"
 
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/basket/basket.h"
+#include "common/proto/deterministic.h"
 #include "common/status/error.h"
 #include "common/uuid/uuid.h"
 #include "coordinator/v1/coordinator.pb.h"
@@ -21,16 +20,6 @@ using ::coordinator::v1::ProcessOrderRequest;
 using ::coordinator::v1::ProcessOrderResponse;
 using engine::MappingInput;
 
-std::string Serialize(const google::protobuf::MessageLite& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 absl::Status Malformed(const std::string& what) { return absl::InternalError(absl::StrCat("malformed ", what)); }
 
 absl::StatusOr<std::string> Canonicalize(const std::string& input) {
@@ -39,7 +28,7 @@ absl::StatusOr<std::string> Canonicalize(const std::string& input) {
   if (request.customer_id() == 0) return InvalidField("coordinator", "customer_id", "must be at least 1");
   SAGAMESH_RETURN_IF_ERROR(CanonicalizeItems("coordinator", *request.mutable_items()));
   request.DiscardUnknownFields();
-  return Serialize(request);
+  return SerializeDeterministic(request);
 }
 
 absl::StatusOr<std::string> CreateOrderRequest(const MappingInput& from) {
@@ -53,19 +42,19 @@ absl::StatusOr<std::string> CreateOrderRequest(const MappingInput& from) {
     line->set_sku(item.sku());
     line->set_quantity(item.quantity());
   }
-  return Serialize(request);
+  return SerializeDeterministic(request);
 }
 
 absl::StatusOr<std::string> ConfirmOrderRequest(const MappingInput& from) {
   ::orders::v1::ConfirmOrderRequest request;
   request.set_order_id(OrderIdOf(from.saga_id));
-  return Serialize(request);
+  return SerializeDeterministic(request);
 }
 
 absl::StatusOr<std::string> CancelOrderRequest(const MappingInput& from) {
   ::orders::v1::CancelOrderRequest request;
   request.set_order_id(OrderIdOf(from.saga_id));
-  return Serialize(request);
+  return SerializeDeterministic(request);
 }
 
 absl::StatusOr<std::string> Output(const MappingInput& from) {
@@ -85,7 +74,7 @@ absl::StatusOr<std::string> Output(const MappingInput& from) {
     line->set_unit_price_cents(item.unit_price_cents());
   }
   response.set_total_cents(order.total_cents());
-  return Serialize(response);
+  return SerializeDeterministic(response);
 }
 
 // The compensation that the contract names for a step's method.

@@ -1,6 +1,7 @@
 #include "coordinator/journal/claim.h"
 
-#include "coordinator/journal/sha256.h"
+#include "absl/strings/str_cat.h"
+#include "common/hash/sha256.h"
 
 namespace sagamesh::journal {
 
@@ -9,7 +10,8 @@ ClaimOutcome DecideClaim(const KeyRow& row, const SagaRecord* holder, const Saga
   if (row.status == KeyStatus::kNone) return ClaimOutcome::kStarted;
   // Content keys are fingerprints. An explicit key stays with its payload even while it is free.
   if (row.fingerprint != candidate.fingerprint) return ClaimOutcome::kReused;
-  if (holder == nullptr || holder->saga_id == candidate.saga_id) return ClaimOutcome::kStarted;
+  if (row.status == KeyStatus::kFree || holder == nullptr) return ClaimOutcome::kStarted;
+  if (holder->saga_id == candidate.saga_id) return ClaimOutcome::kStarted;
   if (!engine::IsFinal(holder->phase)) return ClaimOutcome::kAttached;
   if (SettleKey(*holder) == KeyStatus::kFree) return ClaimOutcome::kStarted;
   // The window frees only what has ended: a saga that is still under way keeps its key however long it takes.
@@ -32,8 +34,14 @@ KeyStatus SettleKey(const SagaRecord& record) {
 }
 
 std::string KeyHash(const SagaRecord& record) {
-  return Sha256Hex({record.principal, record.definition, record.key_kind == KeyKind::kExplicit ? "explicit" : "content",
-                    record.key});
+  const absl::string_view kind = record.key_kind == KeyKind::kExplicit ? "explicit" : "content";
+  std::string bytes;
+  // Lengths keep the parts apart.
+  for (absl::string_view part : {absl::string_view(record.principal), absl::string_view(record.definition), kind,
+                                 absl::string_view(record.key)}) {
+    absl::StrAppend(&bytes, part.size(), ":", part);
+  }
+  return Sha256Hex(bytes);
 }
 
 }  // namespace sagamesh::journal

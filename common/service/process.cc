@@ -1,0 +1,71 @@
+#include "common/service/process.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "common/exec/threads.h"
+#include "common/sql/open.h"
+#include "common/status/error.h"
+
+namespace sagamesh {
+
+absl::StatusOr<std::unique_ptr<Process>> Process::Create(const ProcessOptions& options) {
+  auto process = std::unique_ptr<Process>(new Process(options));
+  process->random_ = MakeSystemRandom();
+  SAGAMESH_ASSIGN_OR_RETURN(process->database_, sql::OpenDatabase(options.db));
+  if (!options.metrics.empty()) SAGAMESH_RETURN_IF_ERROR(process->registry_.Serve(options.metrics));
+  process->workers_ = MakeThreadPool("worker", options.workers);
+  process->timers_ = MakeThreadEventLoop("timers");
+  rpc::EdgeOptions edge;
+  edge.domain = options.domain;
+  edge.enable_fault_injection = options.enable_fault_injection;
+  edge.clock = &process->clock_;
+  edge.timers = process->timers_.get();
+  edge.registry = &process->registry_;
+  edge.admission = [raw = process.get()] { return raw->monitor_->Ready(); };
+  process->edge_ = std::make_unique<rpc::Edge>(std::move(edge));
+  return process;
+}
+
+Process::~Process() { StopExecutors(); }
+
+absl::Status Process::Serve(std::vector<grpc::Service*> services, absl::AnyInvocable<absl::Status()> open,
+                            std::function<void()> opened) {
+  rpc::DatabaseMonitor::Options monitor;
+  monitor.domain = options_.domain;
+  monitor.open = [open = std::move(open), opened = std::move(opened)]() mutable {
+    absl::Status status = open();
+    if (status.ok() && opened) opened();
+    return status;
+  };
+  monitor.on_change = [this](bool healthy) {
+    spdlog::info("database {}: {}", options_.db, healthy ? "connected" : "disconnected");
+    server_->SetServing(healthy);
+  };
+  monitor.on_fatal = [](const absl::Status& status) {
+    spdlog::critical("cannot go on: {}", status.ToString());
+    std::_Exit(1);
+  };
+  monitor_ = std::make_unique<rpc::DatabaseMonitor>(std::move(monitor), *database_, *workers_, *timers_);
+  SAGAMESH_ASSIGN_OR_RETURN(server_, rpc::Server::Start({options_.listen, std::move(services)}));
+  spdlog::info("listening on {}", options_.listen);
+  monitor_->Start();
+  return absl::OkStatus();
+}
+
+void Process::Run(absl::AnyInvocable<void()> drain) {
+  rpc::WaitForTermination();
+  spdlog::info("shutting down");
+  server_->SetServing(false);
+  drain();
+  server_->Shutdown(options_.grace);
+}
+
+void Process::StopExecutors() {
+  if (timers_ != nullptr) timers_->Shutdown();
+  if (workers_ != nullptr) workers_->Shutdown();
+}
+
+}  // namespace sagamesh

@@ -1,0 +1,254 @@
+#include "coordinator/journal/batch.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+#include "coordinator/journal/record.h"
+
+namespace sagamesh::journal {
+namespace {
+
+constexpr int kSweepPageSagas = 256;
+
+// The next state of `write` is what `saga` already holds: an earlier, unknown COMMIT of it succeeded.
+bool IsWritten(const SagaRow& saga, const SagaRecord& next) {
+  return saga.readable && saga.record.owner == next.owner && saga.record.epoch == next.epoch &&
+         saga.record.version == next.version + 1 && saga.record.phase == next.phase &&
+         saga.record.stuck == next.stuck && EncodeRecord(saga.record) == EncodeRecord(next);
+}
+
+}  // namespace
+
+Batch::Batch(const JournalOptions& options, Replica& replica, sql::Connection& connection,
+             absl::Span<Operation* const> operations)
+    : options_(options), replica_(replica), connection_(connection), operations_(operations) {}
+
+absl::StatusOr<BatchEffect> Batch::Run() {
+  for (Operation* operation : operations_) {
+    operation->status = absl::OkStatus();
+    operation->changed.clear();
+  }
+  const absl::Status lease = HoldLease(connection_, replica_, wrote_);
+  if (lease.code() == absl::StatusCode::kFailedPrecondition) {
+    for (Operation* operation : operations_) {
+      if (!std::holds_alternative<ReleaseOperation>(operation->what)) {
+        operation->status = MakeError(absl::StatusCode::kUnavailable, {"coordinator", "SHUTTING_DOWN"}, lease.message());
+      }
+    }
+    return BatchEffect::kNothing;
+  }
+  SAGAMESH_RETURN_IF_ERROR(lease);
+  incarnation_ = replica_.incarnation();
+  stamp_ms_ = replica_.Stamp();
+  now_ = absl::FromUnixMillis(stamp_ms_);
+  SAGAMESH_RETURN_IF_ERROR(Load());
+  for (Operation* operation : operations_) {
+    std::visit([this, operation](auto& what) { Apply(*operation, what); }, operation->what);
+  }
+  return Save();
+}
+
+absl::Status Batch::Load() {
+  std::set<std::string> hashes;
+  std::set<std::string> ids;
+  for (Operation* operation : operations_) {
+    if (const auto* start = std::get_if<StartOperation>(&operation->what)) {
+      hashes.insert(KeyHash(start->saga));
+    } else if (const auto* write = std::get_if<WriteOperation>(&operation->what)) {
+      ids.insert(write->saga.saga_id);
+      if (engine::IsFinal(write->saga.phase)) hashes.insert(KeyHash(write->saga));
+    } else if (const auto* load = std::get_if<LoadDueOperation>(&operation->what)) {
+      std::vector<std::string> due;
+      SAGAMESH_RETURN_IF_ERROR(FindDue(*load, due));
+      ids.insert(due.begin(), due.end());
+    } else if (const auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what)) {
+      for (const auto& [id, version] : heartbeat->lost) ids.insert(id);
+    }
+  }
+  SAGAMESH_ASSIGN_OR_RETURN(keys_, LoadKeys(connection_, {hashes.begin(), hashes.end()}));
+  for (const auto& [hash, key] : keys_) {
+    if (!key.row.saga_id.empty()) ids.insert(key.row.saga_id);
+  }
+  SAGAMESH_ASSIGN_OR_RETURN(sagas_, LoadSagas(connection_, {ids.begin(), ids.end()}));
+  return absl::OkStatus();
+}
+
+absl::Status Batch::FindDue(const LoadDueOperation& load, std::vector<std::string>& ids) {
+  for (const auto& [id, version] : load.chosen) ids.push_back(id);
+  const sql::Value parameters[] = {incarnation_, stamp_ms_, int64_t{load.limit}};
+  const auto rows = connection_.Query(
+      "SELECT saga_id, due_ms FROM sagas WHERE open_owner = ? AND due_ms <= ? ORDER BY due_ms, saga_id LIMIT ?",
+      parameters);
+  if (!rows.ok()) return rows.status();
+  for (const sql::Row& row : *rows) {
+    ids.push_back(row.Text(0));
+    due_ms_[row.Text(0)] = row.Int(1);
+  }
+  return absl::OkStatus();
+}
+
+void Batch::Touch(SagaRow& saga, Operation& operation) {
+  saga.record.version++;
+  saga.record.updated = now_;
+  saga.dirty = true;
+  operation.changed.push_back(saga.record);
+}
+
+bool Batch::IsOurs(const SagaRow& saga) const { return saga.open_owner == incarnation_; }
+
+void Batch::Apply(Operation& operation, StartOperation& start) {
+  start.attempted = true;
+  StoredKey& key = keys_[KeyHash(start.saga)];
+  const auto holder = sagas_.find(key.row.saga_id);
+  const SagaRecord* held = holder == sagas_.end() ? nullptr : &holder->second.record;
+  const ClaimOutcome outcome = DecideClaim(key.row, held, start.saga, now_, options_.content_key_window);
+  if (outcome == ClaimOutcome::kReused) {
+    // The key's saga may be gone; what the caller must know is the key.
+    start.claimed = Claimed{outcome, held != nullptr ? *held : start.saga};
+    return;
+  }
+  if (outcome != ClaimOutcome::kStarted) {
+    start.claimed = Claimed{outcome, *held};
+    return;
+  }
+  if (held != nullptr && held->saga_id == start.saga.saga_id) {
+    operation.changed.push_back(*held);
+    start.claimed = Claimed{outcome, *held};
+    return;
+  }
+  SagaRow saga;
+  saga.record = start.saga;
+  saga.record.owner = incarnation_;
+  saga.record.epoch = 1;
+  saga.record.version = 0;
+  saga.record.takeovers = 0;
+  saga.record.created = now_;
+  saga.open_owner = incarnation_;
+  Touch(saga, operation);
+  start.claimed = Claimed{outcome, saga.record};
+  key.row = {.fingerprint = start.saga.fingerprint,
+             .saga_id = start.saga.saga_id,
+             .status = KeyStatus::kHeld,
+             .claimed = now_};
+  key.claimant = start.saga;
+  key.dirty = true;
+  sagas_[start.saga.saga_id] = std::move(saga);
+}
+
+void Batch::Apply(Operation& operation, WriteOperation& write) {
+  write.outcome = WriteOutcome::kFenced;
+  write.written = write.saga;
+  const auto found = sagas_.find(write.saga.saga_id);
+  if (found == sagas_.end()) return;
+  SagaRow& saga = found->second;
+  if (IsWritten(saga, write.saga)) {
+    write.outcome = WriteOutcome::kWritten;
+    write.written = saga.record;
+    operation.changed.push_back(saga.record);
+    return;
+  }
+  if (!IsOurs(saga) || saga.record.owner != write.saga.owner || saga.record.epoch != write.saga.epoch ||
+      saga.record.version != write.saga.version) {
+    write.written = saga.record;
+    return;
+  }
+  const absl::Time created = saga.record.created;
+  saga.record = write.saga;
+  saga.record.created = created;
+  saga.record.takeovers = 0;
+  saga.readable = true;
+  const bool open = !engine::IsFinal(write.saga.phase) && write.saga.phase != Phase::kParked;
+  saga.open_owner = open ? std::optional<std::string>(incarnation_) : std::nullopt;
+  saga.due_ms.reset();
+  if (open && write.due.has_value()) saga.due_ms = absl::ToUnixMillis(*write.due);
+  Touch(saga, operation);
+  if (engine::IsFinal(saga.record.phase)) Settle(saga.record);
+  write.outcome = WriteOutcome::kWritten;
+  write.written = saga.record;
+}
+
+// The key may have gone to another saga meanwhile.
+void Batch::Settle(const SagaRecord& record) {
+  StoredKey& key = keys_[KeyHash(record)];
+  if (key.row.saga_id != record.saga_id) return;
+  key.row.status = SettleKey(record);
+  key.dirty = true;
+}
+
+void Batch::Apply(Operation& operation, LoadDueOperation& load) {
+  load.loaded.clear();
+  std::vector<SagaRow*> loaded;
+  for (auto& [id, saga] : sagas_) {
+    if (!IsOurs(saga)) continue;
+    const auto chosen = load.chosen.find(id);
+    if (chosen != load.chosen.end() && saga.record.version == chosen->second && !saga.due_ms.has_value()) {
+      // Taken by an earlier run whose COMMIT was unknown.
+      operation.changed.push_back(saga.record);
+      load.loaded.push_back(saga.record);
+      continue;
+    }
+    if (saga.due_ms.has_value() && *saga.due_ms <= stamp_ms_ && due_ms_.contains(id)) loaded.push_back(&saga);
+  }
+  std::sort(loaded.begin(), loaded.end(), [](const SagaRow* a, const SagaRow* b) {
+    return std::tie(a->due_ms, a->record.saga_id) < std::tie(b->due_ms, b->record.saga_id);
+  });
+  for (SagaRow* saga : loaded) {
+    if (load.loaded.size() >= static_cast<size_t>(load.limit)) break;
+    saga->due_ms.reset();
+    if (!saga->readable) {
+      saga->open_owner.reset();
+      Touch(*saga, operation);
+      continue;
+    }
+    Touch(*saga, operation);
+    load.chosen[saga->record.saga_id] = saga->record.version;
+    load.loaded.push_back(saga->record);
+  }
+}
+
+void Batch::Apply(Operation& operation, HeartbeatOperation& heartbeat) {
+  heartbeat_ = true;
+  for (const auto& [id, version] : heartbeat.lost) {
+    const auto found = sagas_.find(id);
+    if (found == sagas_.end() || !IsOurs(found->second)) continue;
+    if (found->second.record.version != version || found->second.due_ms.has_value()) continue;
+    found->second.due_ms = stamp_ms_;
+    Touch(found->second, operation);
+  }
+}
+
+void Batch::Apply(Operation& operation, ReleaseOperation& release) { release_ = true; }
+
+absl::StatusOr<BatchEffect> Batch::Save() {
+  SAGAMESH_ASSIGN_OR_RETURN(const int keys, SaveKeys(connection_, keys_));
+  SAGAMESH_ASSIGN_OR_RETURN(const int sagas, SaveSagas(connection_, sagas_));
+  wrote_ |= keys + sagas > 0;
+  if (heartbeat_) {
+    SAGAMESH_RETURN_IF_ERROR(ExtendLease(connection_, replica_));
+    SAGAMESH_RETURN_IF_ERROR(Sweep());
+    wrote_ = true;
+  }
+  if (release_) {
+    SAGAMESH_RETURN_IF_ERROR(CloseLease(connection_, replica_));
+    wrote_ = true;
+  }
+  return wrote_ ? BatchEffect::kWrote : BatchEffect::kNothing;
+}
+
+// After a lease was closed under us, what our old incarnation had in memory is taken up again, a page a heartbeat.
+absl::Status Batch::Sweep() {
+  if (!replica_.sweep_wanted()) return absl::OkStatus();
+  for (Operation* operation : operations_) {
+    auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what);
+    if (heartbeat == nullptr) continue;
+    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> taken, TakeOver(connection_, replica_, kSweepPageSagas));
+    operation->changed.insert(operation->changed.end(), taken.begin(), taken.end());
+    heartbeat->swept = static_cast<int>(taken.size()) < kSweepPageSagas;
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sagamesh::journal

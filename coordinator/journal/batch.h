@@ -1,0 +1,92 @@
+#ifndef SAGAMESH_COORDINATOR_JOURNAL_BATCH_H_
+#define SAGAMESH_COORDINATOR_JOURNAL_BATCH_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/batch/group_commit.h"
+#include "common/sql/sql.h"
+#include "coordinator/journal/journal.h"
+#include "coordinator/journal/lease.h"
+#include "coordinator/journal/rows.h"
+
+namespace sagamesh::journal {
+
+// What a transaction of the journal does. Each can be run again after an unknown COMMIT: it then recognises its own
+// work.
+struct StartOperation {
+  SagaRecord saga;
+  std::optional<Claimed> claimed;
+  bool attempted = false;
+};
+struct WriteOperation {
+  SagaRecord saga;  // as it was last read, with the next state
+  std::optional<absl::Time> due;
+  WriteOutcome outcome = WriteOutcome::kFenced;
+  SagaRecord written;
+};
+struct LoadDueOperation {
+  int limit = 0;
+  std::map<std::string, uint64_t> chosen;  // by the runs so far, with the version written
+  std::vector<SagaRecord> loaded;
+};
+struct HeartbeatOperation {
+  std::map<std::string, uint64_t> lost;  // Replica::lost when it was asked for
+  bool swept = false;
+};
+struct ReleaseOperation {};
+
+struct Operation {
+  std::variant<StartOperation, WriteOperation, LoadDueOperation, HeartbeatOperation, ReleaseOperation> what;
+  absl::Status status;
+  std::vector<SagaRecord> changed;
+};
+
+// One transaction: loads and locks the rows that its operations need (lease, keys, sagas), lets each operation decide
+// in memory in arrival order, and writes what changed.
+class Batch {
+ public:
+  Batch(const JournalOptions& options, Replica& replica, sql::Connection& connection,
+        absl::Span<Operation* const> operations);
+
+  absl::StatusOr<BatchEffect> Run();
+
+ private:
+  absl::Status Load();
+  absl::Status FindDue(const LoadDueOperation& load, std::vector<std::string>& ids);
+  void Apply(Operation& operation, StartOperation& start);
+  void Apply(Operation& operation, WriteOperation& write);
+  void Apply(Operation& operation, LoadDueOperation& load);
+  void Apply(Operation& operation, HeartbeatOperation& heartbeat);
+  void Apply(Operation& operation, ReleaseOperation& release);
+  absl::StatusOr<BatchEffect> Save();
+  absl::Status Sweep();
+
+  void Touch(SagaRow& saga, Operation& operation);
+  bool IsOurs(const SagaRow& saga) const;
+  void Settle(const SagaRecord& record);
+
+  const JournalOptions& options_;
+  Replica& replica_;
+  sql::Connection& connection_;
+  const absl::Span<Operation* const> operations_;
+  std::string incarnation_;
+  int64_t stamp_ms_ = 0;
+  absl::Time now_;
+  bool wrote_ = false;
+  bool heartbeat_ = false;
+  bool release_ = false;
+  StoredKeys keys_;
+  SagaRows sagas_;
+  std::map<std::string, int64_t> due_ms_;  // of what FindDue found
+};
+
+}  // namespace sagamesh::journal
+
+#endif  // SAGAMESH_COORDINATOR_JOURNAL_BATCH_H_

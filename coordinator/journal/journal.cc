@@ -1,0 +1,263 @@
+#include "coordinator/journal/journal.h"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/batch/group_commit.h"
+#include "common/sql/reader.h"
+#include "common/status/error.h"
+#include "coordinator/journal/batch.h"
+#include "coordinator/journal/lease.h"
+#include "coordinator/journal/rows.h"
+
+namespace sagamesh::journal {
+namespace {
+
+constexpr int kTakeOverPageSagas = 256;
+
+absl::Status DatabaseUnavailable() {
+  return MakeError(absl::StatusCode::kUnavailable, {"coordinator", "DATABASE_UNAVAILABLE"}, "the database is away");
+}
+
+// Of a read: what cannot be explained to the caller is the database's fault.
+absl::Status ReadError(const absl::Status& status) {
+  if (GetErrorInfo(status).has_value()) return status;
+  spdlog::warn("journal: a query failed: {}", status.ToString());
+  if (status.code() == absl::StatusCode::kInternal) {
+    return MakeError(absl::StatusCode::kInternal, {"coordinator", "INTERNAL"}, "internal error");
+  }
+  return DatabaseUnavailable();
+}
+
+GroupCommitOptions CommitOptions(const JournalOptions& options) {
+  GroupCommitOptions commit;
+  commit.name = "journal";
+  commit.domain = "coordinator";
+  commit.max_queued_operations = options.max_queued_operations;
+  return commit;
+}
+
+// One transaction of Open. Everything in it may be run again.
+absl::Status InTransaction(sql::Connection& connection, absl::AnyInvocable<absl::Status()> body) {
+  SAGAMESH_RETURN_IF_ERROR(connection.Begin());
+  if (absl::Status status = body(); !status.ok()) {
+    connection.Rollback().IgnoreError();
+    return status;
+  }
+  return connection.Commit();
+}
+
+absl::StatusOr<std::vector<SagaRecord>> QuerySagas(sql::Connection& connection, const std::string& rest,
+                                                   const std::vector<sql::Value>& parameters) {
+  const auto rows = connection.Query(absl::StrCat("SELECT ", SagaColumns(), " FROM sagas ", rest), parameters);
+  if (!rows.ok()) return rows.status();
+  std::vector<SagaRecord> records;
+  records.reserve(rows->size());
+  for (const sql::Row& row : *rows) records.push_back(ReadSaga(row).record);
+  return records;
+}
+
+absl::StatusOr<std::vector<SagaRecord>> QueryList(sql::Connection& connection, const ListFilter& filter) {
+  std::vector<std::string> conditions = {"1 = 1"};
+  std::vector<sql::Value> parameters;
+  const auto where = [&](std::string condition, sql::Value value) {
+    conditions.push_back(std::move(condition));
+    parameters.push_back(std::move(value));
+  };
+  if (filter.key.has_value()) {
+    conditions.push_back("saga_id IN (SELECT saga_id FROM saga_keys WHERE idempotency_key = ? AND kind = ?)");
+    parameters.push_back(*filter.key);
+    parameters.push_back(static_cast<int64_t>(KeyKind::kExplicit));
+  }
+  if (!filter.definition.empty()) where("definition = ?", filter.definition);
+  if (filter.phase.has_value()) where("phase = ?", static_cast<int64_t>(*filter.phase));
+  if (filter.stuck) where("stuck = ?", int64_t{1});
+  if (!filter.before_saga_id.empty()) where("saga_id < ?", filter.before_saga_id);
+  parameters.push_back(int64_t{filter.limit});
+  return QuerySagas(connection,
+                    absl::StrCat("WHERE ", absl::StrJoin(conditions, " AND "), " ORDER BY saga_id DESC LIMIT ?"),
+                    parameters);
+}
+
+}  // namespace
+
+struct Journal::State {
+  State(JournalOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
+        metrics::Registry& registry, OnCommit on_commit)
+      : options(options),
+        database(database),
+        on_commit(std::move(on_commit)),
+        replica(clock, random, options.lease),
+        reader(database, pool, options.read_connections, options.max_queued_reads),
+        commit(CommitOptions(options), database, pool, clock, random, registry,
+               [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
+                 return Batch(this->options, replica, connection, operations).Run();
+               }) {}
+
+  // `finish` learns the operation's end after its changes are published.
+  void Submit(Operation operation, absl::Time deadline, Priority priority,
+              absl::AnyInvocable<void(absl::Status, Operation&)> finish) {
+    if (!opened) return finish(DatabaseUnavailable(), operation);
+    commit.Submit(std::move(operation), deadline, priority,
+                  [this, finish = std::move(finish)](absl::Status status, Operation& done) mutable {
+                    if (status.ok()) status = done.status;
+                    if (status.ok() && !done.changed.empty() && on_commit) on_commit(done.changed);
+                    finish(std::move(status), done);
+                  });
+  }
+
+  // `query` and `done` are called once.
+  template <typename Result>
+  void Read(absl::AnyInvocable<absl::StatusOr<Result>(sql::Connection&)> query,
+            absl::AnyInvocable<void(absl::StatusOr<Result>)> done) {
+    if (!opened) return done(DatabaseUnavailable());
+    reader.Submit([query = std::move(query), done = std::move(done)](absl::StatusOr<sql::Connection*> connection) mutable {
+      if (!connection.ok()) return done(ReadError(connection.status()));
+      absl::StatusOr<Result> result = query(**connection);
+      if (!result.ok()) return done(ReadError(result.status()));
+      done(std::move(result));
+    });
+  }
+
+  absl::Status Open();
+
+  const JournalOptions options;
+  sql::Database& database;
+  const OnCommit on_commit;
+  std::atomic<bool> opened{false};
+  Replica replica;
+  sql::Reader reader;
+  GroupCommit<Operation> commit;
+};
+
+Journal::Journal(JournalOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
+                 metrics::Registry& registry, OnCommit on_commit)
+    : state_(std::make_unique<State>(options, database, pool, clock, random, registry, std::move(on_commit))) {}
+
+Journal::~Journal() = default;
+
+absl::Status Journal::State::Open() {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<sql::Connection> connection, database.Connect(sql::Access::kWrite));
+  SAGAMESH_RETURN_IF_ERROR(sql::Migrate(*connection, Migrations()));
+  SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&]() -> absl::Status {
+    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection->Query("SELECT MAX(updated_ms) FROM sagas"));
+    replica.StampAfter(rows[0].Int(0));
+    return CloseOtherLeases(*connection, replica);
+  }));
+  size_t total = 0;
+  while (true) {
+    size_t taken = 0;
+    SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&]() -> absl::Status {
+      SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> sagas,
+                                TakeOver(*connection, replica, kTakeOverPageSagas));
+      taken = sagas.size();
+      return absl::OkStatus();
+    }));
+    total += taken;
+    if (taken < kTakeOverPageSagas) break;
+  }
+  SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&] { return ForgetLeases(*connection, replica); }));
+  spdlog::info("journal: open as incarnation {}, {} sagas taken over", replica.incarnation(), total);
+  return absl::OkStatus();
+}
+
+absl::Status Journal::Open() {
+  if (state_->opened) return absl::OkStatus();
+  const absl::Status status = state_->Open();
+  if (status.ok()) {
+    state_->opened = true;
+    return status;
+  }
+  // Run again, it continues where it was: its incarnation stays the same.
+  if (status.code() == absl::StatusCode::kAborted || status.code() == absl::StatusCode::kUnknown) {
+    return absl::UnavailableError(status.message());
+  }
+  return status;
+}
+
+void Journal::Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done) {
+  Operation operation{.what = StartOperation{.saga = std::move(saga)}};
+  state_->Submit(std::move(operation), deadline, Priority::kNew,
+                 [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
+                   auto& start = std::get<StartOperation>(operation.what);
+                   if (status.ok()) return done(*std::move(start.claimed));
+                   if (start.attempted) state->replica.Lose(start.saga.saga_id, 1);
+                   done(std::move(status));
+                 });
+}
+
+void Journal::Write(SagaRecord saga, std::optional<absl::Time> due,
+                    absl::AnyInvocable<void(absl::StatusOr<WriteOutcome>, SagaRecord)> done) {
+  Operation operation{.what = WriteOperation{.saga = std::move(saga), .due = due}};
+  state_->Submit(std::move(operation), absl::InfiniteFuture(), Priority::kAccepted,
+                 [done = std::move(done)](absl::Status status, Operation& operation) mutable {
+                   auto& write = std::get<WriteOperation>(operation.what);
+                   if (!status.ok()) return done(std::move(status), std::move(write.saga));
+                   done(write.outcome, std::move(write.written));
+                 });
+}
+
+void Journal::LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done) {
+  Operation operation{.what = LoadDueOperation{.limit = limit}};
+  state_->Submit(std::move(operation), absl::InfiniteFuture(), Priority::kAccepted,
+                 [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
+                   auto& load = std::get<LoadDueOperation>(operation.what);
+                   if (status.ok()) return done(std::move(load.loaded));
+                   for (const auto& [id, version] : load.chosen) state->replica.Lose(id, version);
+                   done(std::move(status));
+                 });
+}
+
+void Journal::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
+  Operation operation{.what = HeartbeatOperation{.lost = state_->replica.lost()}};
+  state_->Submit(std::move(operation), absl::InfiniteFuture(), Priority::kAccepted,
+                 [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
+                   const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);
+                   if (status.ok()) {
+                     state->replica.Found(heartbeat.lost);
+                     if (heartbeat.swept) state->replica.SweepDone();
+                   }
+                   done(std::move(status));
+                 });
+}
+
+void Journal::ReleaseLease(absl::AnyInvocable<void(absl::Status)> done) {
+  state_->replica.Leave();
+  state_->Submit(Operation{.what = ReleaseOperation{}}, absl::InfiniteFuture(), Priority::kAccepted,
+                 [done = std::move(done)](absl::Status status, Operation&) mutable { done(std::move(status)); });
+}
+
+void Journal::Get(std::string saga_id, absl::AnyInvocable<void(absl::StatusOr<std::optional<SagaRecord>>)> done) {
+  state_->Read<std::optional<SagaRecord>>(
+      [saga_id = std::move(saga_id)](sql::Connection& connection) -> absl::StatusOr<std::optional<SagaRecord>> {
+        SAGAMESH_ASSIGN_OR_RETURN(std::vector<SagaRecord> records,
+                                  QuerySagas(connection, "WHERE saga_id = ?", {saga_id}));
+        if (records.empty()) return std::optional<SagaRecord>();
+        return std::optional<SagaRecord>(std::move(records[0]));
+      },
+      std::move(done));
+}
+
+void Journal::List(ListFilter filter, absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done) {
+  state_->Read<std::vector<SagaRecord>>(
+      [filter = std::move(filter)](sql::Connection& connection) { return QueryList(connection, filter); },
+      std::move(done));
+}
+
+void Journal::ListChangedSince(int64_t updated_ms, std::string saga_id, int limit,
+                               absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done) {
+  state_->Read<std::vector<SagaRecord>>(
+      [updated_ms, saga_id = std::move(saga_id), limit](sql::Connection& connection) {
+        return QuerySagas(connection,
+                          "WHERE updated_ms >= ? AND (updated_ms > ? OR saga_id >= ?) "
+                          "ORDER BY updated_ms, saga_id LIMIT ?",
+                          {updated_ms, updated_ms, saga_id, int64_t{limit}});
+      },
+      std::move(done));
+}
+
+}  // namespace sagamesh::journal

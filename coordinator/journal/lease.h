@@ -1,0 +1,82 @@
+#ifndef SAGAMESH_COORDINATOR_JOURNAL_LEASE_H_
+#define SAGAMESH_COORDINATOR_JOURNAL_LEASE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock/clock.h"
+#include "common/exec/mutex.h"
+#include "common/random/random.h"
+#include "common/sql/sql.h"
+#include "coordinator/engine/saga.h"
+
+namespace sagamesh::journal {
+
+// A saga that this many owners in a row took over without a write of theirs is parked by the next.
+inline constexpr uint32_t kTakeoversMax = 3;
+
+// Who this process is in the journal, and what its transactions share. Thread-safe.
+class Replica {
+ public:
+  Replica(Clock& clock, Random& random, absl::Duration lease);
+
+  absl::Duration lease() const { return lease_; }
+  std::string incarnation() const;
+
+  // A new incarnation; there are sagas of the old one to sweep up.
+  std::string Renew();
+  bool sweep_wanted() const;
+  void SweepDone();
+
+  // The time of a transaction's changes, in ms: never less than an earlier one's, so that a watch is resumed in order.
+  int64_t Stamp();
+  void StampAfter(int64_t stamp_ms);
+
+  // From now on a closed lease is not replaced.
+  void Leave();
+  bool leaving() const;
+
+  // Sagas whose owner may have been told of no success although a transaction of ours that took them into memory was
+  // committed: by id, the version that it wrote. A heartbeat makes them due.
+  void Lose(const std::string& saga_id, uint64_t version);
+  std::map<std::string, uint64_t> lost() const;
+  void Found(const std::map<std::string, uint64_t>& found);
+
+ private:
+  Clock& clock_;
+  Random& random_;
+  const absl::Duration lease_;
+  mutable Mutex mutex_;
+  std::string incarnation_ ABSL_GUARDED_BY(mutex_);
+  bool sweep_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t last_stamp_ms_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, uint64_t> lost_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The following run in a transaction that is open.
+
+// Reads this replica's lease under a shared lock. If it is closed or gone, takes a new incarnation: what the old one
+// began is then fenced, and `wrote` is set. FAILED_PRECONDITION if the replica is leaving.
+absl::Status HoldLease(sql::Connection& connection, Replica& replica, bool& wrote);
+
+// By the database's clock.
+absl::Status ExtendLease(sql::Connection& connection, Replica& replica);
+absl::Status CloseLease(sql::Connection& connection, Replica& replica);
+// On an engine whose file lock proves every other holder dead.
+absl::Status CloseOtherLeases(sql::Connection& connection, Replica& replica);
+
+// Makes up to `limit` open sagas of closed leases ours, with `epoch + 1` and due at once; what cannot be read, and what
+// nobody makes progress with, is parked. Returns them.
+absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, Replica& replica, int limit);
+
+// Deletes closed leases that own nothing any more.
+absl::Status ForgetLeases(sql::Connection& connection, Replica& replica);
+
+}  // namespace sagamesh::journal
+
+#endif  // SAGAMESH_COORDINATOR_JOURNAL_LEASE_H_

@@ -1,0 +1,39 @@
+// The customers process: customers and their stock.
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "common/flags/flags.h"
+#include "common/logging/logging.h"
+#include "customers/environment.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:50053", "gRPC address, HOST:PORT");
+ABSL_FLAG(std::string, db, "sqlite:var/customers.db", "database, sqlite:PATH");
+ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
+ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
+ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls under way");
+ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
+ABSL_FLAG(bool, seed_demo, false, "add the demo data that is missing");
+ABSL_FLAG(absl::Duration, barrier_retention, absl::Hours(168), "how long a saga's calls are remembered");
+
+int main(int argc, char** argv) {
+  sagamesh::rpc::BlockTerminationSignals();
+  sagamesh::ParseFlags(argc, argv, "The customers service of Sagamesh.");
+  sagamesh::customers::EnvironmentOptions options;
+  options.process = {.domain = "customers",
+                     .listen = absl::GetFlag(FLAGS_listen),
+                     .db = absl::GetFlag(FLAGS_db),
+                     .metrics = absl::GetFlag(FLAGS_metrics),
+                     .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
+                     .grace = absl::GetFlag(FLAGS_grace)};
+  options.customers.barrier_retention = absl::GetFlag(FLAGS_barrier_retention);
+  options.seed_demo = absl::GetFlag(FLAGS_seed_demo);
+  absl::Status status = sagamesh::SetUpLogging("customers", absl::GetFlag(FLAGS_log_level));
+  if (status.ok()) {
+    auto environment = sagamesh::customers::Environment::Create(options);
+    status = environment.status();
+    if (status.ok()) (*environment)->Run();
+  }
+  if (!status.ok()) std::fprintf(stderr, "customers: %s\n", std::string(status.message()).c_str());
+  return status.ok() ? 0 : 1;
+}

@@ -1,0 +1,30 @@
+# Building. Nothing here is built twice: ninja, go and the gateway's generator know what is new.
+# shellcheck shell=bash
+
+configure() {
+  if [[ -f $BUILD_DIR/build.ninja ]]; then return; fi  # ninja configures again by itself
+  mkdir -p "$ROOT/build"
+  say "cmake: configuring the preset $SAGAMESH_PRESET"
+  cmake -S "$ROOT" --preset "$SAGAMESH_PRESET" >"$ROOT/build/configure.log" 2>&1 || {
+    cat "$ROOT/build/configure.log" >&2
+    die "cmake failed"
+  }
+}
+
+# build_cpp [TARGET...]: everything without a target.
+build_cpp() {
+  configure
+  say "ninja: building ${*:-everything} ($SAGAMESH_PRESET, $(nproc) cores)"
+  NINJA_STATUS='[%f/%t %es] ' ninja -C "$BUILD_DIR" "$@"
+}
+
+build_gateway() {
+  say "go: building the gateway"
+  "$ROOT/gateway/build.sh" "$BIN_DIR/gateway"
+}
+
+# build_services: the four processes and nothing else.
+build_services() {
+  build_cpp bin/customers bin/orders bin/coordinator
+  build_gateway
+}

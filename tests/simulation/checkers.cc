@@ -1,0 +1,366 @@
+#include "tests/simulation/checkers.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+#include "coordinator/v1/coordinator.pb.h"
+#include "customers/v1/customers.pb.h"
+#include "orders/v1/orders.pb.h"
+
+namespace sagamesh::simulation {
+namespace {
+
+using engine::Phase;
+using engine::SagaRecord;
+
+template <typename... Parts>
+void Add(Violations& violations, const Parts&... parts) {
+  violations.push_back(absl::StrCat(parts...));
+}
+
+const char* NameOf(Phase phase) {
+  switch (phase) {
+    case Phase::kRunning:
+      return "RUNNING";
+    case Phase::kCompensating:
+      return "COMPENSATING";
+    case Phase::kParked:
+      return "PARKED";
+    case Phase::kSucceeded:
+      return "SUCCEEDED";
+    case Phase::kCompensated:
+      return "COMPENSATED";
+  }
+  return "?";
+}
+
+template <typename Message>
+Message Parse(const std::string& bytes) {
+  Message message;
+  message.ParseFromString(bytes);
+  return message;
+}
+
+// The saga that an answer of ProcessOrder is about; "" if it names none.
+std::string SagaOf(const Answer& answer) {
+  if (answer.reply.ok()) return Parse<::coordinator::v1::ProcessOrderResponse>(*answer.reply).saga_id();
+  const auto info = GetErrorInfo(answer.reply.status());
+  if (!info.has_value()) return "";
+  const auto found = info->metadata().find("saga_id");
+  return found == info->metadata().end() ? "" : found->second;
+}
+
+std::string OrderStatus(const Snapshot& snapshot, const std::string& order_id) {
+  const auto order = snapshot.orders.find(order_id);
+  return order == snapshot.orders.end() ? "absent" : order->second.status;
+}
+
+std::string ReservationStatus(const Snapshot& snapshot, const std::string& order_id) {
+  const auto reservation = snapshot.reservations.find(order_id);
+  return reservation == snapshot.reservations.end() ? "absent" : reservation->second.status;
+}
+
+struct Balance {
+  int64_t available = 0;
+  int64_t reserved = 0;
+  int64_t sold = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> Unfinished(const Snapshot& snapshot) {
+  std::vector<std::string> unfinished;
+  for (const auto& [id, saga] : snapshot.sagas) {
+    if (!engine::IsFinal(saga.phase)) {
+      Add(unfinished, "saga ", id, " is ", NameOf(saga.phase), " ", saga.park_reason, " (failed at ",
+          saga.failed_step, ", ", saga.compensation_attempts, " attempts to compensate)");
+    }
+  }
+  for (const auto& [id, order] : snapshot.orders) {
+    if (order.status != "CONFIRMED" && order.status != "CANCELLED") {
+      Add(unfinished, "order ", id, " of ", order.saga_id.empty() ? "a direct caller" : order.saga_id, " is ",
+          order.status);
+    }
+  }
+  for (const auto& [id, reservation] : snapshot.reservations) {
+    if (reservation.status == "RESERVED") Add(unfinished, "the reservation of order ", id, " is RESERVED");
+  }
+  return unfinished;
+}
+
+void CheckStock(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations) {
+  std::map<std::string, Balance> ledger;
+  std::map<std::string, int64_t> brought;  // by no order: the first stock, and what was restocked
+  for (const MovementRow& movement : snapshot.movements) {
+    Balance& balance = ledger[movement.sku];
+    balance.available += movement.available;
+    balance.reserved += movement.reserved;
+    balance.sold += movement.sold;
+    if (movement.order_id.empty()) brought[movement.sku] += movement.available;
+  }
+  // By intent: calls of one intent are one restock. What was never answered may have happened or not.
+  std::map<uint64_t, std::pair<const Answer*, bool>> restocks;
+  for (const Answer& answer : history) {
+    if (answer.method != kRestock) continue;
+    auto& [first, good] = restocks[answer.intent];
+    first = &answer;
+    good = good || answer.reply.ok();
+  }
+  std::map<std::string, std::pair<int64_t, int64_t>> restocked;  // at least, at most
+  for (const auto& [intent, restock] : restocks) {
+    const auto request = Parse<::customers::v1::RestockRequest>(restock.first->request);
+    auto& [least, most] = restocked[request.sku()];
+    if (restock.second) least += request.quantity();
+    most += request.quantity();
+  }
+  for (const Product& product : kProducts) {
+    if (!snapshot.products.contains(product.sku)) Add(violations, "1: product ", product.sku, " is gone");
+  }
+  for (const auto& [sku, row] : snapshot.products) {
+    if (row.available < 0 || row.reserved < 0 || row.sold < 0) {
+      Add(violations, "1: ", sku, " has a negative balance: ", row.available, "/", row.reserved, "/", row.sold);
+    }
+    const Balance& sum = ledger[sku];
+    if (sum.available != row.available || sum.reserved != row.reserved || sum.sold != row.sold) {
+      Add(violations, "1: ", sku, "'s ledger sums to ", sum.available, "/", sum.reserved, "/", sum.sold,
+          ", its balances are ", row.available, "/", row.reserved, "/", row.sold);
+    }
+    const int64_t total = row.available + row.reserved + row.sold;
+    if (total != brought[sku]) {
+      Add(violations, "1: ", sku, " has ", total, " units, and ", brought[sku], " were brought");
+    }
+    int64_t initial = 0;
+    for (const Product& product : kProducts) {
+      if (sku == product.sku) initial = product.available;
+    }
+    const auto [least, most] = restocked[sku];
+    if (total < initial + least || total > initial + most) {
+      Add(violations, "1: ", sku, " has ", total, " units; it began with ", initial, " and between ", least, " and ",
+          most, " were restocked");
+    }
+    // Sold is what the confirmed orders hold, no more and no less.
+    int64_t confirmed = 0;
+    for (const auto& [id, order] : snapshot.orders) {
+      const auto line = order.quantities.find(sku);
+      if (order.status == "CONFIRMED" && line != order.quantities.end()) confirmed += line->second;
+    }
+    if (row.sold != confirmed) {
+      Add(violations, "1: ", row.sold, " of ", sku, " are sold, and the confirmed orders hold ", confirmed);
+    }
+  }
+}
+
+void CheckOrders(const Snapshot& snapshot, Violations& violations) {
+  for (const auto& [id, order] : snapshot.orders) {
+    const std::string reservation = ReservationStatus(snapshot, id);
+    if ((order.status == "CONFIRMED") != (reservation == "COMMITTED")) {
+      Add(violations, "2: order ", id, " is ", order.status, " and its reservation ", reservation);
+    }
+    if (order.status == "CANCELLED" && reservation != "RELEASED" && reservation != "absent") {
+      Add(violations, "2: order ", id, " is CANCELLED and its reservation ", reservation);
+    }
+  }
+  // Net effect of each order in the ledger: committed once and not reversed, or nothing.
+  std::map<std::pair<std::string, std::string>, Balance> net;
+  for (const MovementRow& movement : snapshot.movements) {
+    if (movement.order_id.empty()) continue;
+    Balance& balance = net[{movement.order_id, movement.sku}];
+    balance.available += movement.available;
+    balance.reserved += movement.reserved;
+    balance.sold += movement.sold;
+  }
+  for (const auto& [key, balance] : net) {
+    const auto& [order_id, sku] = key;
+    const auto reservation = snapshot.reservations.find(order_id);
+    if (reservation == snapshot.reservations.end()) {
+      Add(violations, "2: stock of ", sku, " moved for order ", order_id, ", which has no reservation");
+      continue;
+    }
+    const auto line = reservation->second.quantities.find(sku);
+    const int64_t quantity = line == reservation->second.quantities.end() ? 0 : line->second;
+    const bool committed = reservation->second.status == "COMMITTED";
+    const bool reserved = reservation->second.status == "RESERVED";
+    if (balance.sold != (committed ? quantity : 0) || balance.reserved != (reserved ? quantity : 0) ||
+        balance.available + balance.reserved + balance.sold != 0) {
+      Add(violations, "2: order ", order_id, " is ", reservation->second.status, " with ", quantity, " of ", sku,
+          ", its movements sum to ", balance.available, "/", balance.reserved, "/", balance.sold);
+    }
+  }
+  for (const auto& [id, reservation] : snapshot.reservations) {
+    if (reservation.status == "COMMITTED" && OrderStatus(snapshot, id) != "CONFIRMED") {
+      Add(violations, "2: the reservation of order ", id, " is COMMITTED, the order ", OrderStatus(snapshot, id));
+    }
+  }
+}
+
+void CheckAnswers(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations) {
+  for (const Answer& answer : history) {
+    if (!answer.reply.ok()) continue;
+    if (answer.method == kProcessOrder) {
+      const auto response = Parse<::coordinator::v1::ProcessOrderResponse>(*answer.reply);
+      const auto request = Parse<::coordinator::v1::ProcessOrderRequest>(answer.request);
+      const auto order = snapshot.orders.find(response.order_id());
+      if (response.order_id().empty() || order == snapshot.orders.end() || order->second.status != "CONFIRMED") {
+        Add(violations, "3: order ", response.order_id(), " was answered 200 and is ",
+            OrderStatus(snapshot, response.order_id()));
+        continue;
+      }
+      std::map<std::string, int64_t> wanted;
+      for (const auto& item : request.items()) wanted[item.sku()] += item.quantity();
+      if (order->second.quantities != wanted || order->second.customer_id != request.customer_id() ||
+          order->second.total_cents != response.total_cents() || order->second.saga_id != response.saga_id()) {
+        Add(violations, "3: order ", response.order_id(), " is not what was answered");
+      }
+    } else if (answer.method == kConfirmOrder) {
+      const auto& id = Parse<::orders::v1::ConfirmOrderRequest>(answer.request).order_id();
+      if (OrderStatus(snapshot, id) != "CONFIRMED") {
+        Add(violations, "3: the direct order ", id, " was confirmed and is ", OrderStatus(snapshot, id));
+      }
+    } else if (answer.method == kCancelOrder) {
+      const auto& id = Parse<::orders::v1::CancelOrderRequest>(answer.request).order_id();
+      if (OrderStatus(snapshot, id) != "CANCELLED") {
+        Add(violations, "2: the direct order ", id, " was cancelled and is ", OrderStatus(snapshot, id));
+      }
+    } else if (answer.method == kCreateOrder) {
+      const auto& id = Parse<::orders::v1::CreateOrderResponse>(*answer.reply).order().order_id();
+      if (OrderStatus(snapshot, id) == "absent") Add(violations, "3: the direct order ", id, " is gone");
+    }
+  }
+}
+
+void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations) {
+  // A key has at most one saga that succeeded; an explicit one, none besides it that failed for a definite cause.
+  std::map<std::pair<engine::KeyKind, std::string>, std::set<std::string>> done;
+  for (const auto& [id, saga] : snapshot.sagas) {
+    const bool stored = saga.phase == Phase::kSucceeded ||
+                        (saga.phase == Phase::kCompensated && saga.key_kind == engine::KeyKind::kExplicit &&
+                         saga.error_definite);
+    if (stored) done[{saga.key_kind, saga.key}].insert(id);
+  }
+  for (const auto& [key, sagas] : done) {
+    if (sagas.size() > 1) {
+      Add(violations, "4: key ", key.second, " was answered by ", sagas.size(), " sagas, ", *sagas.begin(), " and ",
+          *sagas.rbegin());
+    }
+  }
+  // Every caller of a saga gets the same bytes, and those that the saga stores.
+  std::map<std::string, std::set<std::string>> bytes_of_saga;
+  std::map<std::pair<std::string, std::string>, std::set<std::string>> good_bytes_of_key;
+  for (const Answer& answer : history) {
+    if (answer.reply.ok() && answer.key.has_value() && answer.method != kProcessOrder) {
+      good_bytes_of_key[{answer.method, *answer.key}].insert(*answer.reply);
+    }
+    if (answer.method != kProcessOrder) continue;
+    const std::string saga_id = SagaOf(answer);
+    if (saga_id.empty()) {
+      if (answer.reply.ok()) Add(violations, "4: a good answer names no saga");
+      continue;
+    }
+    const auto saga = snapshot.sagas.find(saga_id);
+    if (saga == snapshot.sagas.end()) {
+      Add(violations, "4: saga ", saga_id, " was answered and does not exist");
+      continue;
+    }
+    const std::string reason = answer.reply.ok() ? "" : GetReason(answer.reply.status());
+    // The caller's own wait ended: not the saga's answer.
+    if (reason == "SAGA_STILL_RUNNING") continue;
+    const std::string bytes = answer.reply.ok() ? *answer.reply : SerializeStatus(answer.reply.status());
+    bytes_of_saga[saga_id].insert(bytes);
+    const std::string& stored = answer.reply.ok() ? saga->second.result : saga->second.error;
+    if (bytes != stored) {
+      Add(violations, "4: saga ", saga_id, " is ", NameOf(saga->second.phase), " and answered ",
+          answer.reply.ok() ? "OK" : answer.reply.status().ToString(), ", which is not what it stores");
+    }
+  }
+  for (const auto& [saga_id, bytes] : bytes_of_saga) {
+    if (bytes.size() > 1) Add(violations, "4: saga ", saga_id, " gave ", bytes.size(), " different answers");
+  }
+  for (const auto& [key, bytes] : good_bytes_of_key) {
+    if (bytes.size() > 1) {
+      Add(violations, "4: ", key.first, " gave ", bytes.size(), " different good answers to key ", key.second);
+    }
+  }
+  // One order for one direct create.
+  std::map<std::string, std::set<std::string>> orders_of_key;
+  for (const Answer& answer : history) {
+    if (answer.method != kCreateOrder || !answer.reply.ok()) continue;
+    orders_of_key[*answer.key].insert(Parse<::orders::v1::CreateOrderResponse>(*answer.reply).order().order_id());
+  }
+  for (const auto& [key, orders] : orders_of_key) {
+    if (orders.size() > 1) Add(violations, "4: key ", key, " created ", orders.size(), " orders");
+  }
+}
+
+void CheckCompensations(const Snapshot& snapshot, Violations& violations) {
+  std::map<std::string, std::vector<const OrderRow*>> orders_of_saga;
+  for (const auto& [id, order] : snapshot.orders) {
+    if (!order.saga_id.empty()) orders_of_saga[order.saga_id].push_back(&order);
+  }
+  for (const auto& [saga_id, orders] : orders_of_saga) {
+    if (!snapshot.sagas.contains(saga_id)) Add(violations, "4: an order belongs to saga ", saga_id, ", which is gone");
+    if (orders.size() > 1) Add(violations, "4: saga ", saga_id, " made ", orders.size(), " orders");
+  }
+  for (const auto& [id, saga] : snapshot.sagas) {
+    const auto& orders = orders_of_saga[id];
+    const std::string order = orders.empty() ? "absent" : orders[0]->status;
+    const auto here = snapshot.orders_barrier.find(id);
+    const auto there = snapshot.customers_barrier.find(id);
+    const bool marked = (here != snapshot.orders_barrier.end() && here->second.compensating) ||
+                        (there != snapshot.customers_barrier.end() && there->second.compensating);
+    if (saga.phase == Phase::kSucceeded) {
+      if (order != "CONFIRMED") Add(violations, "7: saga ", id, " SUCCEEDED and its order is ", order);
+      if (marked) Add(violations, "7: saga ", id, " SUCCEEDED and has been compensated somewhere");
+      if (saga.result.empty() || !saga.error.empty()) Add(violations, "7: saga ", id, " stores no result, or an error too");
+    }
+    if (saga.phase == Phase::kCompensated) {
+      if (order != "CANCELLED" && order != "absent") {
+        Add(violations, "7: saga ", id, " is COMPENSATED and its order is ", order);
+      }
+      if (here == snapshot.orders_barrier.end() || !here->second.compensating) {
+        Add(violations, "6: saga ", id, " is COMPENSATED and has left no mark at orders");
+      }
+      if (there == snapshot.customers_barrier.end() || !there->second.compensating) {
+        Add(violations, "6: saga ", id, " is COMPENSATED and has left no mark at customers");
+      }
+      if (saga.error.empty() || !saga.result.empty()) Add(violations, "7: saga ", id, " stores no error, or a result too");
+    }
+    if (marked && saga.phase == Phase::kRunning) {
+      Add(violations, "7: saga ", id, " is compensating somewhere and RUNNING in the journal");
+    }
+  }
+}
+
+void CheckEpochs(const Snapshot& snapshot, Violations& violations) {
+  for (const auto* barrier : {&snapshot.orders_barrier, &snapshot.customers_barrier}) {
+    for (const auto& [saga_id, row] : *barrier) {
+      const auto saga = snapshot.sagas.find(saga_id);
+      if (saga == snapshot.sagas.end()) {
+        Add(violations, "8: a participant knows saga ", saga_id, ", the journal does not");
+      } else if (row.epoch > saga->second.epoch) {
+        Add(violations, "8: a participant saw epoch ", row.epoch, " of saga ", saga_id, ", the journal has ",
+            saga->second.epoch);
+      }
+    }
+  }
+}
+
+void CheckEnds(const Snapshot& snapshot, Violations& violations) {
+  for (const std::string& what : Unfinished(snapshot)) Add(violations, "9: ", what);
+}
+
+Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history) {
+  Violations violations;
+  CheckStock(snapshot, history, violations);
+  CheckOrders(snapshot, violations);
+  CheckAnswers(snapshot, history, violations);
+  CheckKeys(snapshot, history, violations);
+  CheckCompensations(snapshot, violations);
+  CheckEpochs(snapshot, violations);
+  CheckEnds(snapshot, violations);
+  return violations;
+}
+
+}  // namespace sagamesh::simulation

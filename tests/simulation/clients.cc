@@ -1,0 +1,188 @@
+#include "tests/simulation/clients.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+#include "coordinator/v1/coordinator.pb.h"
+#include "customers/v1/customers.pb.h"
+#include "orders/v1/orders.pb.h"
+
+namespace sagamesh::simulation {
+namespace {
+
+// Whether the client asks again: the answer does not say what became of its wish, or says that it may come back.
+bool IsRetryable(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void Clients::StockTheShop() {
+  for (uint32_t id = 1; id <= kCustomers; id++) {
+    ::customers::v1::CreateCustomerRequest request;
+    request.set_customer_id(id);
+    request.set_name(absl::StrCat("Customer ", id));
+    request.set_email(absl::StrCat("c", id, "@example.com"));
+    Pursue({.to = "customers",
+            .method = kCreateCustomer,
+            .request = request.SerializeAsString(),
+            .key = NewKey(),
+            .attempts_left = 1000});
+  }
+  for (const Product& product : kProducts) {
+    ::customers::v1::CreateProductRequest request;
+    request.set_sku(product.sku);
+    request.set_name(product.sku);
+    request.set_price_cents(product.price_cents);
+    request.set_available(product.available);
+    Pursue({.to = "customers",
+            .method = kCreateProduct,
+            .request = request.SerializeAsString(),
+            .key = NewKey(),
+            .attempts_left = 1000});
+  }
+}
+
+void Clients::Shop(int intents, absl::Duration duration) {
+  for (int i = 0; i < intents; i++) {
+    busy_++;
+    scheduler_.After(rng_.Between(absl::ZeroDuration(), duration), [this] {
+      Begin();
+      busy_--;
+    });
+  }
+}
+
+void Clients::Begin() {
+  const uint64_t wish = rng_.Below(100);
+  if (wish < 75) return BuyThroughTheCoordinator();
+  if (wish < 93) return BuyDirectly();
+  Restock();
+}
+
+std::string Clients::Basket() {
+  ::coordinator::v1::ProcessOrderRequest request;
+  request.set_customer_id(rng_.Chance(0.03) ? 77 : static_cast<uint32_t>(rng_.Between(1, kCustomers)));
+  const int lines = static_cast<int>(rng_.Between(1, 3));
+  for (int i = 0; i < lines; i++) {
+    auto* item = request.add_items();
+    item->set_sku(rng_.Chance(0.03) ? "prod-unknown" : kProducts[rng_.Below(std::size(kProducts))].sku);
+    item->set_quantity(rng_.Chance(0.04) ? 1'000'000 : static_cast<int32_t>(rng_.Between(1, 5)));
+  }
+  return request.SerializeAsString();
+}
+
+std::optional<Fault> Clients::MaybeFault() {
+  if (!rng_.Chance(0.25)) return std::nullopt;
+  Fault fault;
+  fault.method = rng_.Chance(0.7) ? kConfirmOrder : kCreateOrder;
+  constexpr absl::StatusCode kCodes[] = {absl::StatusCode::kInternal, absl::StatusCode::kFailedPrecondition,
+                                         absl::StatusCode::kUnavailable, absl::StatusCode::kAborted};
+  if (rng_.Chance(0.8)) fault.abort_code = static_cast<int>(kCodes[rng_.Below(std::size(kCodes))]);
+  if (fault.abort_code == 0 || rng_.Chance(0.2)) {
+    fault.delay = rng_.Between(absl::Milliseconds(10), absl::Milliseconds(2000));
+  }
+  fault.after = rng_.Chance(0.5);
+  return fault;
+}
+
+void Clients::BuyThroughTheCoordinator() {
+  Intent intent{.to = "coordinator", .method = kProcessOrder, .request = Basket(), .fault = MaybeFault()};
+  if (rng_.Chance(0.5)) intent.key = NewKey();
+  const bool again = !asked_.empty() && rng_.Chance(0.2);
+  if (again) {
+    intent = asked_[rng_.Below(asked_.size())];
+    if (rng_.Chance(0.15)) intent.request = Basket();  // the key was for something else
+  } else {
+    asked_.push_back(intent);
+  }
+  // Duplicates at once: impatient people, proxies that retry.
+  for (int copies = rng_.Chance(0.25) ? static_cast<int>(rng_.Between(2, 4)) : 1; copies > 0; copies--) Pursue(intent);
+}
+
+void Clients::BuyDirectly() {
+  ::coordinator::v1::ProcessOrderRequest basket;
+  basket.ParseFromString(Basket());
+  ::orders::v1::CreateOrderRequest request;
+  request.set_customer_id(basket.customer_id());
+  for (const auto& item : basket.items()) {
+    auto* line = request.add_items();
+    line->set_sku(item.sku());
+    line->set_quantity(item.quantity());
+  }
+  Pursue({.to = "orders",
+          .method = kCreateOrder,
+          .request = request.SerializeAsString(),
+          .key = NewKey(),
+          .then = [this](const std::string& reply) {
+            ::orders::v1::CreateOrderResponse response;
+            if (response.ParseFromString(reply)) EndDirectly(response.order().order_id());
+          }});
+}
+
+void Clients::EndDirectly(const std::string& order_id) {
+  const bool confirm = rng_.Chance(0.5);
+  const bool cancel = rng_.Chance(0.4);
+  if (confirm) {
+    ::orders::v1::ConfirmOrderRequest request;
+    request.set_order_id(order_id);
+    Pursue({.to = "orders", .method = kConfirmOrder, .request = request.SerializeAsString(), .key = NewKey()});
+  }
+  // Both at once race; neither leaves the order to the sweep.
+  if (cancel) {
+    ::orders::v1::CancelOrderRequest request;
+    request.set_order_id(order_id);
+    Pursue({.to = "orders", .method = kCancelOrder, .request = request.SerializeAsString(), .key = NewKey()});
+  }
+}
+
+void Clients::Restock() {
+  ::customers::v1::RestockRequest request;
+  request.set_sku(kProducts[rng_.Below(std::size(kProducts))].sku);
+  request.set_quantity(static_cast<int32_t>(rng_.Between(1, 20)));
+  Pursue({.to = "customers", .method = kRestock, .request = request.SerializeAsString(), .key = NewKey()});
+}
+
+void Clients::Pursue(Intent intent) {
+  intent.id = next_intent_++;
+  busy_++;
+  Attempt(std::make_shared<Intent>(std::move(intent)));
+}
+
+void Clients::Attempt(std::shared_ptr<Intent> intent) {
+  CallContext context;
+  context.idempotency_key = intent->key;
+  context.fault = intent->fault;
+  const absl::Time asked = scheduler_.now();
+  context.deadline = asked + rng_.Between(absl::Milliseconds(500), absl::Seconds(15));
+  network_.Call(nullptr, intent->to, intent->method, intent->request, context,
+                [this, intent, asked](absl::StatusOr<std::string> reply, ReplyInfo info) {
+                  Ended(intent, asked, std::move(reply), info);
+                });
+}
+
+void Clients::Ended(std::shared_ptr<Intent> intent, absl::Time asked, absl::StatusOr<std::string> reply,
+                    ReplyInfo info) {
+  history_.push_back({intent->id, intent->method, intent->request, intent->key, intent->fault, asked, scheduler_.now(),
+                      reply, info});
+  const bool again = !reply.ok() && IsRetryable(reply.status()) && --intent->attempts_left > 0;
+  if (again) {
+    scheduler_.After(rng_.Between(absl::Milliseconds(50), absl::Seconds(4)), [this, intent] { Attempt(intent); });
+    return;
+  }
+  if (reply.ok() && intent->then) intent->then(*reply);
+  busy_--;
+}
+
+}  // namespace sagamesh::simulation

@@ -1,0 +1,124 @@
+#ifndef SAGAMESH_TESTS_SIMULATION_PROCESS_H_
+#define SAGAMESH_TESTS_SIMULATION_PROCESS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/clock/clock.h"
+#include "common/exec/executor.h"
+#include "common/metrics/metrics.h"
+#include "tests/simulation/rng.h"
+#include "tests/simulation/scheduler.h"
+
+namespace sagamesh::simulation {
+
+class SimEventLoop;
+class SimWorkerPool;
+
+// One life of a simulated process, from its start to its crash: the seams that its objects were given, and the objects.
+// After the crash nothing of it has an effect any more: tasks and timers are dropped, database calls answer UNAVAILABLE,
+// messages are not sent. Fibres that were in the middle go on under these rules until they end; only then the objects are
+// destroyed.
+class Life {
+ public:
+  Life(Scheduler& scheduler, std::string name, uint64_t seed);
+  ~Life();
+  Life(const Life&) = delete;
+  Life& operator=(const Life&) = delete;
+
+  const std::string& name() const { return name_; }
+  bool alive() const { return alive_; }
+  Scheduler& scheduler() { return scheduler_; }
+
+  Clock& clock() { return clock_; }
+  Rng& random() { return random_; }
+  metrics::Registry& registry() { return registry_; }
+  EventLoop& MakeLoop();
+  // At most `threads` tasks run at a time, each on a fibre.
+  WorkerPool& MakePool(int threads);
+
+  // Objects of the process; destroyed in the reverse order, after every task.
+  void Own(std::shared_ptr<void> object) { objects_.push_back(std::move(object)); }
+  template <typename T, typename... Args>
+  T& Make(Args&&... args) {
+    auto object = std::make_shared<T>(std::forward<Args>(args)...);
+    T& reference = *object;
+    Own(std::move(object));
+    return reference;
+  }
+
+  // Runs when the process crashes, at once: open connections, calls in flight.
+  void OnCrash(Task task) { on_crash_.push_back(std::move(task)); }
+  // Between two steps of the scheduler, never from a task of its own.
+  void Crash();
+
+  // No fibre is in the middle of a task.
+  bool settled() const { return fibres_.empty(); }
+  // Destroys tasks, then objects. Only once dead and settled.
+  void Bury();
+
+ private:
+  friend class SimWorkerPool;
+
+  class SimClock final : public Clock {
+   public:
+    explicit SimClock(Life& life) : life_(life) {}
+    absl::Time Now() const override { return life_.scheduler_.now() + dead_offset_; }
+    void SleepFor(absl::Duration duration) override;
+
+   private:
+    Life& life_;
+    // The dead do not wait, but their clock goes on, so that loops that wait for a time end.
+    absl::Duration dead_offset_ = absl::ZeroDuration();
+  };
+
+  Scheduler& scheduler_;
+  const std::string name_;
+  bool alive_ = true;
+  Rng random_;
+  SimClock clock_;
+  metrics::Registry registry_;
+  std::vector<std::shared_ptr<SimEventLoop>> loops_;
+  std::vector<std::shared_ptr<SimWorkerPool>> pools_;
+  std::vector<std::shared_ptr<void>> objects_;
+  std::vector<Task> on_crash_;
+  std::set<uint64_t> fibres_;
+};
+
+// A process that is started, crashes and is started again. Its lives have nothing in common but what is in databases.
+class Process {
+ public:
+  // Makes the objects of a life. Runs on the scheduler's stack: what waits goes to a pool.
+  using Boot = std::function<void(Life&)>;
+
+  Process(Scheduler& scheduler, std::string name, Boot boot);
+  ~Process();
+
+  const std::string& name() const { return name_; }
+  bool up() const { return life_ != nullptr; }
+  // nullptr while it is down.
+  Life* life() { return life_.get(); }
+  int crashes() const { return crashes_; }
+
+  void Start();
+  void Crash();
+  // Destroys earlier lives whose fibres have ended.
+  void BuryDead();
+  bool all_buried() const { return graveyard_.empty(); }
+
+ private:
+  Scheduler& scheduler_;
+  const std::string name_;
+  const Boot boot_;
+  std::unique_ptr<Life> life_;
+  std::vector<std::unique_ptr<Life>> graveyard_;
+  int crashes_ = 0;
+};
+
+}  // namespace sagamesh::simulation
+
+#endif  // SAGAMESH_TESTS_SIMULATION_PROCESS_H_

@@ -1,0 +1,124 @@
+#include "tests/simulation/scheduler.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/simulation/check.h"
+
+namespace sagamesh::simulation {
+namespace {
+
+// Some work takes time, so that no chain of jobs can hold the timers up for ever.
+constexpr int64_t kStepMaxMicros = 20;
+const absl::Time kBirth = absl::FromUnixSeconds(1'800'000'000);
+
+}  // namespace
+
+Scheduler::Scheduler(uint64_t seed, bool print) : print_(print), rng_(seed), now_(kBirth) {}
+
+Scheduler::~Scheduler() {
+  // Jobs first: they may hold what fibres use.
+  runnable_.clear();
+  timers_.clear();
+}
+
+void Scheduler::Ready(Task job) { runnable_.push_back({std::move(job), 0}); }
+
+void Scheduler::After(absl::Duration delay, Task job) {
+  timers_.emplace(std::make_pair(now_ + std::max(delay, absl::ZeroDuration()), next_timer_++), std::move(job));
+}
+
+uint64_t Scheduler::Spawn(Task body) {
+  const uint64_t id = next_fibre_++;
+  fibres_[id].fibre = std::make_unique<Fibre>(stacks_, std::move(body));
+  runnable_.push_back({nullptr, id});
+  return id;
+}
+
+void Scheduler::Yield() {
+  Check(in_fibre(), "only a fibre may yield");
+  runnable_.push_back({nullptr, running_});
+  fibres_.at(running_).fibre->Suspend();
+}
+
+bool Scheduler::Park(absl::Duration limit) {
+  Check(in_fibre(), "only a fibre may wait");
+  const uint64_t id = running_;
+  Sleeper& sleeper = fibres_.at(id);
+  const uint64_t turn = ++sleeper.turn;
+  bool timed_out = false;
+  if (limit != absl::InfiniteDuration()) {
+    // The flag is on the fibre's stack; it is touched only while the fibre is still in this wait.
+    After(limit, [this, id, turn, &timed_out] {
+      const auto found = fibres_.find(id);
+      if (found == fibres_.end() || !found->second.parked || found->second.turn != turn) return;
+      timed_out = true;
+      Unpark(id, turn);
+    });
+  }
+  sleeper.parked = true;
+  sleeper.fibre->Suspend();
+  return !timed_out;
+}
+
+void Scheduler::Unpark(uint64_t id, uint64_t turn) {
+  const auto found = fibres_.find(id);
+  if (found == fibres_.end() || !found->second.parked || found->second.turn != turn) return;
+  found->second.parked = false;
+  runnable_.push_back({nullptr, id});
+}
+
+void Scheduler::Wake(uint64_t fibre) {
+  const auto found = fibres_.find(fibre);
+  if (found != fibres_.end()) Unpark(fibre, found->second.turn);
+}
+
+void Scheduler::FireTimers() {
+  while (!timers_.empty() && timers_.begin()->first.first <= now_) {
+    runnable_.push_back({std::move(timers_.begin()->second), 0});
+    timers_.erase(timers_.begin());
+  }
+}
+
+bool Scheduler::Step() {
+  Check(!in_fibre(), "a fibre may not run the scheduler");
+  now_ += absl::Microseconds(rng_.Below(kStepMaxMicros));
+  if (runnable_.empty() && !timers_.empty()) now_ = std::max(now_, timers_.begin()->first.first);
+  FireTimers();
+  if (runnable_.empty()) return false;
+  std::swap(runnable_[rng_.Below(runnable_.size())], runnable_.back());
+  Runnable chosen = std::move(runnable_.back());
+  runnable_.pop_back();
+  steps_++;
+  if (chosen.fibre != 0) {
+    RunFibre(chosen.fibre);
+  } else {
+    std::move(chosen.job)();
+  }
+  return true;
+}
+
+void Scheduler::RunFibre(uint64_t id) {
+  Fibre& fibre = *fibres_.at(id).fibre;
+  running_ = id;
+  fibre.Resume();
+  running_ = 0;
+  if (fibre.done()) fibres_.erase(id);
+}
+
+bool Scheduler::RunUntil(const std::function<bool()>& end, absl::Duration limit) {
+  const absl::Time last = now_ + limit;
+  while (!end()) {
+    if (now_ > last || !Step()) return false;
+  }
+  return true;
+}
+
+void Scheduler::Trace(absl::string_view who, absl::string_view what) {
+  const std::string line = absl::StrFormat("%9.3f %-12s %s", absl::ToDoubleMilliseconds(now_ - kBirth), who, what);
+  for (const char c : line) trace_hash_ = (trace_hash_ ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  if (print_) std::printf("%s\n", line.c_str());
+}
+
+}  // namespace sagamesh::simulation

@@ -1,0 +1,85 @@
+#include "tests/simulation/snapshot.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+#include "coordinator/journal/rows.h"
+#include "customers/store/stock_store.h"
+
+namespace sagamesh::simulation {
+namespace {
+
+absl::Status ReadSagas(sql::Connection& connection, Snapshot& snapshot) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows,
+                            connection.Query(absl::StrCat("SELECT ", journal::SagaColumns(), " FROM sagas")));
+  for (const sql::Row& row : rows) snapshot.sagas[row.Text(0)] = journal::ReadSaga(row).record;
+  return absl::OkStatus();
+}
+
+absl::Status ReadBarrier(sql::Connection& connection, std::map<std::string, BarrierRow>& barrier) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows,
+                            connection.Query("SELECT id FROM barrier WHERE scope='saga' ORDER BY id"));
+  std::vector<BarrierKey> keys;
+  for (const sql::Row& row : rows) keys.push_back({row.Text(0), "saga"});
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows loaded, BarrierRows::Load(connection, keys, absl::UnixEpoch()));
+  for (const BarrierKey& key : keys) barrier[key.id] = loaded.Get(key);
+  return absl::OkStatus();
+}
+
+const char* NameOf(customers::ReservationStatus status) {
+  switch (status) {
+    case customers::ReservationStatus::kReserved:
+      return "RESERVED";
+    case customers::ReservationStatus::kCommitted:
+      return "COMMITTED";
+    case customers::ReservationStatus::kReleased:
+      return "RELEASED";
+  }
+  return "?";
+}
+
+absl::Status ReadReservations(sql::Connection& connection, Snapshot& snapshot) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection.Query("SELECT order_id FROM reservations"));
+  std::set<std::string> ids;
+  for (const sql::Row& row : rows) ids.insert(row.Text(0));
+  customers::WorkingSet set;
+  SAGAMESH_RETURN_IF_ERROR(customers::LoadReservations(connection, ids, set));
+  for (const auto& [id, reservation] : set.reservations) {
+    ReservationRow& row = snapshot.reservations[id];
+    row = {id, NameOf(reservation.status), reservation.owner, {}};
+    for (const customers::ReservedLine& line : reservation.lines) row.quantities[line.sku] += line.quantity;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadStock(sql::Connection& connection, Snapshot& snapshot) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> products,
+                            connection.Query("SELECT sku, available, reserved, sold FROM products"));
+  for (const sql::Row& row : products) {
+    snapshot.products[row.Text(0)] = {row.Text(0), row.Int(1), row.Int(2), row.Int(3)};
+  }
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> movements,
+      connection.Query("SELECT sku, kind, order_id, available, reserved, sold FROM movements"));
+  for (const sql::Row& row : movements) {
+    snapshot.movements.push_back({row.Text(0), row.Text(1), row.Text(2), row.Int(3), row.Int(4), row.Int(5)});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Snapshot> ReadSnapshot(sql::Connection& coordinator, sql::Connection& orders,
+                                      sql::Connection& customers) {
+  Snapshot snapshot;
+  SAGAMESH_RETURN_IF_ERROR(ReadSagas(coordinator, snapshot));
+  SAGAMESH_RETURN_IF_ERROR(ReadOrders(orders, snapshot));
+  SAGAMESH_RETURN_IF_ERROR(ReadBarrier(orders, snapshot.orders_barrier));
+  SAGAMESH_RETURN_IF_ERROR(ReadReservations(customers, snapshot));
+  SAGAMESH_RETURN_IF_ERROR(ReadStock(customers, snapshot));
+  SAGAMESH_RETURN_IF_ERROR(ReadBarrier(customers, snapshot.customers_barrier));
+  return snapshot;
+}
+
+}  // namespace sagamesh::simulation

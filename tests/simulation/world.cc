@@ -1,0 +1,228 @@
+#include "tests/simulation/world.h"
+
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+#include "tests/simulation/check.h"
+#include "tests/simulation/clients.h"
+#include "tests/simulation/fault_plan.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/process.h"
+#include "tests/simulation/processes.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/snapshot.h"
+#include "tests/simulation/storage.h"
+#include "tests/simulation/temp_dir.h"
+
+namespace sagamesh::simulation {
+namespace {
+
+constexpr absl::Duration kFirstPhase = absl::Seconds(60);
+constexpr absl::Duration kSecondPhaseMax = absl::Minutes(20);
+constexpr absl::Duration kLookInterval = absl::Seconds(5);
+
+class World {
+ public:
+  explicit World(const WorldOptions& options);
+
+  Outcome Run();
+
+ private:
+  bool Prepare();
+  void FirstPhase();
+  void SecondPhase();
+  void StopFaults();
+  void MaybeCrash();
+  absl::StatusOr<Snapshot> Look();
+  void Count(const Snapshot& snapshot);
+  void Settle();
+
+  const WorldOptions options_;
+  TempDir directory_;
+  Scheduler scheduler_;
+  Rng rng_;
+  FaultPlan plan_;
+  Network network_;
+  Storage coordinator_db_;
+  Storage orders_db_;
+  Storage customers_db_;
+  Process coordinator_;
+  Process orders_;
+  Process customers_;
+  Clients clients_;
+  Outcome outcome_;
+
+  Storage* Storages(size_t i) { return std::array{&coordinator_db_, &orders_db_, &customers_db_}[i]; }
+  Process* Processes(size_t i) { return std::array{&coordinator_, &orders_, &customers_}[i]; }
+};
+
+World::World(const WorldOptions& options)
+    : options_(options),
+      scheduler_(options.seed, options.print_trace),
+      rng_(scheduler_.rng().Next()),
+      plan_(FaultPlan::Draw(rng_)),
+      network_(scheduler_, rng_.Next()),
+      coordinator_db_(scheduler_, "coordinator_db", directory_.path(), rng_.Next()),
+      orders_db_(scheduler_, "orders_db", directory_.path(), rng_.Next()),
+      customers_db_(scheduler_, "customers_db", directory_.path(), rng_.Next()),
+      coordinator_(scheduler_, "coordinator",
+                   [this](Life& life) { BootCoordinator(life, coordinator_db_, network_); }),
+      orders_(scheduler_, "orders", [this](Life& life) { BootOrders(life, orders_db_, network_); }),
+      customers_(scheduler_, "customers", [this](Life& life) { BootCustomers(life, customers_db_, network_); }),
+      clients_(scheduler_, network_, rng_.Next()) {}
+
+bool World::Prepare() {
+  for (size_t i = 0; i < 3; i++) Processes(i)->Start();
+  clients_.StockTheShop();
+  return scheduler_.RunUntil([this] { return clients_.idle(); }, absl::Minutes(1));
+}
+
+void World::FirstPhase() {
+  network_.faults = plan_.network;
+  for (size_t i = 0; i < 3; i++) Storages(i)->faults = plan_.storage;
+  customers_db_.faults.commit_dropped = options_.drop_commits;
+  clients_.Shop(options_.intents, kFirstPhase);
+  scheduler_.RunUntil(
+      [this] {
+        MaybeCrash();
+        for (size_t i = 0; i < 3; i++) Processes(i)->BuryDead();
+        return false;
+      },
+      kFirstPhase);
+}
+
+void World::MaybeCrash() {
+  if (plan_.steps_per_crash > 0 && rng_.Below(plan_.steps_per_crash) == 0) {
+    Process* const process = Processes(rng_.Below(3));
+    if (process->up()) {
+      process->Crash();
+      scheduler_.After(rng_.Between(absl::Milliseconds(50), absl::Seconds(3)), [process] {
+        if (!process->up()) process->Start();
+      });
+    }
+  }
+  if (plan_.steps_per_outage > 0 && rng_.Below(plan_.steps_per_outage) == 0) {
+    Storages(rng_.Below(3))->AwayFor(rng_.Between(absl::Milliseconds(500), absl::Seconds(15)));
+    outcome_.counts["outages of a database"]++;
+  }
+}
+
+void World::StopFaults() {
+  network_.faults = NetworkFaults{};
+  for (size_t i = 0; i < 3; i++) Storages(i)->faults = StorageFaults{};
+  for (size_t i = 0; i < 3; i++) {
+    if (!Processes(i)->up()) Processes(i)->Start();
+  }
+}
+
+void World::SecondPhase() {
+  scheduler_.Trace("world", "faults stop");
+  StopFaults();
+  const absl::Time last = scheduler_.now() + kSecondPhaseMax;
+  while (scheduler_.now() < last) {
+    scheduler_.RunUntil([] { return false; }, kLookInterval);
+    for (size_t i = 0; i < 3; i++) Processes(i)->BuryDead();
+    if (!clients_.idle()) continue;
+    const absl::StatusOr<Snapshot> snapshot = Look();
+    if (snapshot.ok() && Unfinished(*snapshot).empty()) return;
+  }
+  if (!clients_.idle()) outcome_.violations.push_back("9: a client still waits");
+}
+
+absl::StatusOr<Snapshot> World::Look() {
+  SAGAMESH_ASSIGN_OR_RETURN(auto coordinator, coordinator_db_.Look());
+  SAGAMESH_ASSIGN_OR_RETURN(auto orders, orders_db_.Look());
+  SAGAMESH_ASSIGN_OR_RETURN(auto customers, customers_db_.Look());
+  return ReadSnapshot(*coordinator, *orders, *customers);
+}
+
+void World::Count(const Snapshot& snapshot) {
+  auto& counts = outcome_.counts;
+  for (size_t i = 0; i < 3; i++) {
+    const StorageCounts& storage = Storages(i)->counts();
+    counts["crashes"] += Processes(i)->crashes();
+    counts["commits"] += storage.commits;
+    counts["connections lost"] += storage.lost;
+    counts["transactions aborted"] += storage.aborted;
+    counts["COMMIT unknown, done"] += storage.unknown_done;
+    counts["COMMIT unknown, not done"] += storage.unknown_lost;
+    counts["COMMIT unknown, late"] += storage.unknown_late;
+    counts["slow database calls"] += storage.slow;
+    counts["transactions rolled back by a crash"] += storage.rolled_back_by_crash;
+  }
+  const NetworkCounts& network = network_.counts();
+  counts["requests lost"] += network.lost_requests;
+  counts["replies lost"] += network.lost_replies;
+  counts["requests duplicated"] += network.duplicates;
+  counts["messages slow"] += network.slow;
+  counts["calls unavailable"] += network.unavailable;
+  counts["requests handled after their caller gave up"] += network.after_timeout;
+  for (const auto& [id, saga] : snapshot.sagas) {
+    if (saga.phase == engine::Phase::kSucceeded) counts["sagas succeeded"]++;
+    if (saga.phase == engine::Phase::kCompensated) counts["sagas compensated"]++;
+    if (saga.epoch > 1) counts["sagas taken over"]++;
+  }
+  for (const auto& [id, order] : snapshot.orders) {
+    if (!order.saga_id.empty()) continue;
+    if (order.status == "CONFIRMED") counts["direct orders confirmed"]++;
+    if (order.status == "CANCELLED") counts["direct orders cancelled"]++;
+  }
+  for (const Answer& answer : clients_.history()) {
+    const std::string reason = answer.reply.ok() ? "" : GetReason(answer.reply.status());
+    if (answer.reply.ok()) counts["good answers"]++;
+    if (answer.info.replayed) counts["answers replayed"]++;
+    if (answer.info.compensating) counts["answers before compensation ended"]++;
+    if (reason == "IDEMPOTENCY_KEY_REUSED") counts["keys reused for another payload"]++;
+    if (reason == "INSUFFICIENT_STOCK") counts["stock refused"]++;
+    if (reason == "FAULT_INJECTED") counts["faults injected by request"]++;
+  }
+}
+
+void World::Settle() {
+  for (size_t i = 0; i < 3; i++) {
+    if (Processes(i)->up()) Processes(i)->Crash();
+  }
+  const bool settled = scheduler_.RunUntil(
+      [this] {
+        bool buried = true;
+        for (size_t i = 0; i < 3; i++) {
+          Processes(i)->BuryDead();
+          buried = buried && Processes(i)->all_buried();
+        }
+        return buried;
+      },
+      absl::Hours(1));
+  Check(settled, "a worker of a crashed process does not end");
+}
+
+Outcome World::Run() {
+  const absl::Time began = scheduler_.now();
+  if (Prepare()) {
+    FirstPhase();
+    SecondPhase();
+  } else {
+    outcome_.violations.push_back("9: the shop could not be stocked though nothing failed");
+  }
+  Settle();
+  outcome_.trace_hash = scheduler_.trace_hash();
+  outcome_.steps = scheduler_.steps();
+  outcome_.simulated = scheduler_.now() - began;
+  const absl::StatusOr<Snapshot> snapshot = Look();
+  if (!snapshot.ok()) {
+    outcome_.violations.push_back(absl::StrCat("the databases cannot be read: ", snapshot.status().ToString()));
+    return std::move(outcome_);
+  }
+  Count(*snapshot);
+  Violations found = CheckAll(*snapshot, clients_.history());
+  outcome_.violations.insert(outcome_.violations.end(), found.begin(), found.end());
+  return std::move(outcome_);
+}
+
+}  // namespace
+
+Outcome Simulate(const WorldOptions& options) { return World(options).Run(); }
+
+}  // namespace sagamesh::simulation

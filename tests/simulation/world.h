@@ -1,0 +1,39 @@
+#ifndef SAGAMESH_TESTS_SIMULATION_WORLD_H_
+#define SAGAMESH_TESTS_SIMULATION_WORLD_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tests/simulation/checkers.h"
+
+namespace sagamesh::simulation {
+
+struct WorldOptions {
+  uint64_t seed = 1;
+  bool print_trace = false;
+  // Intents of clients in the first phase.
+  int intents = 60;
+  // Planted: the customers' database forgets a COMMIT now and then and says OK.
+  double drop_commits = 0;
+};
+
+struct Outcome {
+  Violations violations;
+  uint64_t trace_hash = 0;
+  uint64_t steps = 0;
+  absl::Duration simulated;
+  // How often each fault and each result happened, by name: a run in which nothing went wrong proves little.
+  std::map<std::string, int64_t> counts;
+};
+
+// Runs one world: coordinator, orders and customers with their databases, and clients. In the first phase messages are
+// lost, databases fail and processes crash, as the seed says. In the second nothing fails any more, and everything must
+// come to its end. Then the checkers look at what is left.
+Outcome Simulate(const WorldOptions& options);
+
+}  // namespace sagamesh::simulation
+
+#endif  // SAGAMESH_TESTS_SIMULATION_WORLD_H_
