@@ -1,12 +1,13 @@
 #include "common/rpc/database_monitor.h"
 
+#include <spdlog/spdlog.h>
+
 #include <atomic>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "common/status/error.h"
-#include "spdlog/spdlog.h"
 
 namespace sagamesh::rpc {
 namespace {

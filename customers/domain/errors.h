@@ -25,6 +25,11 @@ absl::Status ReservationOwnedBySaga(const std::string& order_id);
 absl::Status ReservedWithOtherItems(const std::string& order_id);
 absl::Status AlreadyCompensated(const std::string& order_id);
 
+// Of a call, whatever it asks.
+absl::Status TooLate();
+absl::Status DatabaseUnavailable();
+absl::Status Internal();
+
 }  // namespace sagamesh::customers::error
 
 #endif  // SAGAMESH_CUSTOMERS_DOMAIN_ERRORS_H_

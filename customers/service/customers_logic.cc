@@ -1,9 +1,14 @@
 #include "customers/service/customers_logic.h"
 
+#include <spdlog/spdlog.h>
+
 #include <set>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/basket/basket.h"
 #include "common/paging/paging.h"
 #include "common/proto/deterministic.h"
 #include "common/status/error.h"
@@ -70,6 +75,14 @@ std::string CreateCustomerReply(const Customer& customer) {
   pb::CreateCustomerResponse response;
   Fill(customer, *response.mutable_customer());
   return SerializeDeterministic(response);
+}
+
+// What a reader's caller is told: refusals as they are, anything of the database without its text.
+absl::Status ReadFailure(const absl::Status& status) {
+  if (GetErrorInfo(status).has_value()) return status;
+  spdlog::warn("customers: a query failed: {}", status.ToString());
+  const bool passing = status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kAborted;
+  return passing ? error::DatabaseUnavailable() : error::Internal();
 }
 
 template <typename Value>
@@ -165,9 +178,12 @@ absl::StatusOr<BatchEffect> CustomersLogic::RunBatch(sql::Connection& connection
 
   for (Operation* operation : operations) RunOperation(set, barrier, *operation);
 
-  SAGAMESH_ASSIGN_OR_RETURN(const bool changed, SaveChanges(connection, set, now));
+  const absl::StatusOr<bool> changed = SaveChanges(connection, set, now);
+  // Another worker made a row between our reading and our writing: decide again.
+  if (changed.status().code() == absl::StatusCode::kAlreadyExists) return absl::AbortedError(changed.status().message());
+  if (!changed.ok()) return changed.status();
   SAGAMESH_ASSIGN_OR_RETURN(const int marked, barrier.Save(connection));
-  return changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
+  return *changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
 }
 
 void CustomersLogic::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation) {
@@ -184,7 +200,7 @@ void CustomersLogic::RunOperation(WorkingSet& set, BarrierRows& barrier, Operati
     return;
   }
   if (const auto* replay = std::get_if<Replay>(&verdict)) {
-    operation.replayed = true;
+    operation.replayed = !operation.decided;
     if (!replay->refused) {
       operation.reply = replay->bytes;
       return;
@@ -194,10 +210,11 @@ void CustomersLogic::RunOperation(WorkingSet& set, BarrierRows& barrier, Operati
     operation.reply = FromProto(stored);
     return;
   }
+  operation.decided = true;
   operation.reply = std::visit(Decider{set}, operation.command);
   if (operation.reply.ok()) {
     RecordSuccess(row, call, *operation.reply);
-  } else if (operation.reply.status().code() != absl::StatusCode::kAborted) {
+  } else if (operation.store_refusal && operation.reply.status().code() != absl::StatusCode::kAborted) {
     RecordRefusal(row, call, operation.reply.status());  // all refusals of the domain but ABORTED are definite
   }
 }
@@ -216,31 +233,33 @@ void CustomersLogic::Submit(const CallContext& context, Operation operation, Don
 }
 
 template <typename Response>
-void CustomersLogic::Read(Done<Response> done, absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read) {
-  reader_.Submit([done = std::move(done), read = std::move(read)](absl::StatusOr<sql::Connection*> connection) mutable {
-    absl::StatusOr<Response> response =
-        connection.ok() ? read(**connection) : absl::StatusOr<Response>(connection.status());
-    if (!response.ok() && response.status().code() == absl::StatusCode::kUnavailable) {
-      response = MakeError(absl::StatusCode::kUnavailable, {kDomain, "DATABASE_UNAVAILABLE"}, "the database is away");
-    }
+void CustomersLogic::Read(const CallContext& context, Done<Response> done,
+                          absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read) {
+  reader_.Submit([this, deadline = context.deadline, done = std::move(done),
+                  read = std::move(read)](absl::StatusOr<sql::Connection*> connection) mutable {
+    if (!connection.ok()) return done(ReadFailure(connection.status()), {});
+    if (clock_.Now() >= deadline) return done(error::TooLate(), {});
+    absl::StatusOr<Response> response = read(**connection);
+    if (!response.ok()) return done(ReadFailure(response.status()), {});
     done(std::move(response), {});
   });
 }
 
-absl::StatusOr<BarrierCall> CustomersLogic::Guard(const CallContext& context, absl::string_view method,
-                                                  const google::protobuf::MessageLite& request) {
-  return MakeBarrierCall(kDomain, context, method, SerializeDeterministic(request),
-                         MakeUuidV7(clock_.Now(), random_));
+absl::Status CustomersLogic::Guard(const CallContext& context, absl::string_view method,
+                                   const google::protobuf::MessageLite& request, Operation& operation) {
+  SAGAMESH_ASSIGN_OR_RETURN(operation.barrier, MakeBarrierCall(kDomain, context, method, SerializeDeterministic(request),
+                                                               MakeUuidV7(clock_.Now(), random_)));
+  operation.store_refusal = context.saga.has_value() || context.idempotency_key.has_value();
+  return absl::OkStatus();
 }
 
-absl::Status CustomersLogic::GuardSaga(const CallContext& context, absl::string_view method, SagaOp op,
-                                       const google::protobuf::MessageLite& request, Operation& operation) {
-  if (!context.saga.has_value()) return absl::OkStatus();
-  if (context.saga->op != op) {
+absl::Status CustomersLogic::GuardReservation(const CallContext& context, absl::string_view method, SagaOp op,
+                                              const google::protobuf::MessageLite& request, Operation& operation) {
+  if (context.saga.has_value() && context.saga->op != op) {
     return InvalidField(kDomain, "saga-op", absl::StrCat("is not what ", method, " is"));
   }
-  SAGAMESH_ASSIGN_OR_RETURN(operation.barrier, Guard(context, method, request));
-  return absl::OkStatus();
+  if (!context.saga.has_value() && !context.idempotency_key.has_value()) return absl::OkStatus();
+  return Guard(context, method, request, operation);
 }
 
 void CustomersLogic::CreateCustomer(const CallContext& context, const pb::CreateCustomerRequest& request,
@@ -248,10 +267,9 @@ void CustomersLogic::CreateCustomer(const CallContext& context, const pb::Create
   absl::Status valid = CheckText(kDomain, "name", request.name(), kNameCharactersMax);
   if (valid.ok()) valid = CheckOptionalText("email", request.email(), kNameCharactersMax);
   if (!valid.ok()) return done(valid, {});
-  Operation operation{Customer{request.customer_id(), request.name(), request.email()}, std::nullopt};
-  absl::StatusOr<BarrierCall> guard = Guard(context, kCreateCustomer, request);
-  if (!guard.ok()) return done(guard.status(), {});
-  operation.barrier = *std::move(guard);
+  Operation operation{Customer{request.customer_id(), request.name(), request.email()}};
+  valid = Guard(context, kCreateCustomer, request, operation);
+  if (!valid.ok()) return done(valid, {});
   Submit(context, std::move(operation), std::move(done));
 }
 
@@ -266,10 +284,10 @@ void CustomersLogic::CreateProduct(const CallContext& context, const pb::CreateP
     valid = InvalidField(kDomain, "available", absl::StrCat("must be between 0 and ", kStockMax));
   }
   if (!valid.ok()) return done(valid, {});
-  Product product{request.sku(), request.name(), request.price_cents(), request.available()};
-  absl::StatusOr<BarrierCall> guard = Guard(context, kCreateProduct, request);
-  if (!guard.ok()) return done(guard.status(), {});
-  Submit(context, Operation{std::move(product), *std::move(guard)}, std::move(done));
+  Operation operation{Product{request.sku(), request.name(), request.price_cents(), request.available()}};
+  valid = Guard(context, kCreateProduct, request, operation);
+  if (!valid.ok()) return done(valid, {});
+  Submit(context, std::move(operation), std::move(done));
 }
 
 void CustomersLogic::Restock(const CallContext& context, const pb::RestockRequest& request,
@@ -277,51 +295,50 @@ void CustomersLogic::Restock(const CallContext& context, const pb::RestockReques
   absl::Status valid = CheckText(kDomain, "sku", request.sku(), kSkuCharactersMax);
   if (valid.ok()) valid = CheckQuantity(kDomain, "quantity", request.quantity());
   if (!valid.ok()) return done(valid, {});
-  absl::StatusOr<BarrierCall> guard = Guard(context, kRestock, request);
-  if (!guard.ok()) return done(guard.status(), {});
-  RestockCommand command{request.sku(), request.quantity(), MakeUuidV7(clock_.Now(), random_)};
-  Submit(context, Operation{std::move(command), *std::move(guard)}, std::move(done));
+  Operation operation{RestockCommand{request.sku(), request.quantity(), MakeUuidV7(clock_.Now(), random_)}};
+  valid = Guard(context, kRestock, request, operation);
+  if (!valid.ok()) return done(valid, {});
+  Submit(context, std::move(operation), std::move(done));
 }
 
 void CustomersLogic::ReserveStock(const CallContext& context, const pb::ReserveStockRequest& request,
                                   Done<pb::ReserveStockResponse> done) {
-  ReserveCommand command{request.order_id(), OwnerOf(context), request.customer_id(), {}};
   absl::Status valid = CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax);
   if (valid.ok() && request.customer_id() == 0) valid = InvalidField(kDomain, "customer_id", "must be at least 1");
+  // Equal baskets are equal requests.
+  pb::ReserveStockRequest canonical = request;
+  if (valid.ok()) valid = CanonicalizeItems(kDomain, *canonical.mutable_items());
   if (!valid.ok()) return done(valid, {});
-  std::vector<BasketLine> lines;
-  for (const auto& item : request.items()) lines.push_back({item.sku(), item.quantity()});
-  absl::StatusOr<std::vector<BasketLine>> basket = CanonicalBasket(kDomain, std::move(lines));
-  if (!basket.ok()) return done(basket.status(), {});
-  command.lines = *std::move(basket);
-  Operation operation{std::move(command), std::nullopt};
-  valid = GuardSaga(context, kReserveStock, SagaOp::kAction, request, operation);
+  ReserveCommand command{request.order_id(), OwnerOf(context), request.customer_id(), {}};
+  for (const auto& item : canonical.items()) command.lines.push_back({item.sku(), item.quantity()});
+  Operation operation{std::move(command)};
+  valid = GuardReservation(context, kReserveStock, SagaOp::kAction, canonical, operation);
   if (!valid.ok()) return done(valid, {});
   Submit(context, std::move(operation), std::move(done));
 }
 
 void CustomersLogic::CommitReservation(const CallContext& context, const pb::CommitReservationRequest& request,
                                        Done<pb::CommitReservationResponse> done) {
-  Operation operation{CommitCommand{request.order_id(), OwnerOf(context)}, std::nullopt};
+  Operation operation{CommitCommand{request.order_id(), OwnerOf(context)}};
   absl::Status valid = CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax);
-  if (valid.ok()) valid = GuardSaga(context, kCommitReservation, SagaOp::kAction, request, operation);
+  if (valid.ok()) valid = GuardReservation(context, kCommitReservation, SagaOp::kAction, request, operation);
   if (!valid.ok()) return done(valid, {});
   Submit(context, std::move(operation), std::move(done));
 }
 
 void CustomersLogic::ReleaseReservation(const CallContext& context, const pb::ReleaseReservationRequest& request,
                                         Done<pb::ReleaseReservationResponse> done) {
-  Operation operation{ReleaseCommand{request.order_id(), OwnerOf(context)}, std::nullopt};
+  Operation operation{ReleaseCommand{request.order_id(), OwnerOf(context)}};
   absl::Status valid = CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax);
-  if (valid.ok()) valid = GuardSaga(context, kReleaseReservation, SagaOp::kCompensation, request, operation);
+  if (valid.ok()) valid = GuardReservation(context, kReleaseReservation, SagaOp::kCompensation, request, operation);
   if (!valid.ok()) return done(valid, {});
   Submit(context, std::move(operation), std::move(done));
 }
 
-void CustomersLogic::GetCustomer(const CallContext&, const pb::GetCustomerRequest& request,
+void CustomersLogic::GetCustomer(const CallContext& context, const pb::GetCustomerRequest& request,
                                  Done<pb::GetCustomerResponse> done) {
   Read<pb::GetCustomerResponse>(
-      std::move(done),
+      context, std::move(done),
       [id = request.customer_id()](sql::Connection& connection) -> absl::StatusOr<pb::GetCustomerResponse> {
         SAGAMESH_ASSIGN_OR_RETURN(const std::optional<Customer> customer, FindCustomer(connection, id));
         if (!customer.has_value()) return error::CustomerNotFound(id);
@@ -331,10 +348,12 @@ void CustomersLogic::GetCustomer(const CallContext&, const pb::GetCustomerReques
       });
 }
 
-void CustomersLogic::GetProduct(const CallContext&, const pb::GetProductRequest& request,
+void CustomersLogic::GetProduct(const CallContext& context, const pb::GetProductRequest& request,
                                 Done<pb::GetProductResponse> done) {
+  absl::Status valid = CheckText(kDomain, "sku", request.sku(), kSkuCharactersMax);
+  if (!valid.ok()) return done(valid, {});
   Read<pb::GetProductResponse>(
-      std::move(done), [sku = request.sku()](sql::Connection& connection) -> absl::StatusOr<pb::GetProductResponse> {
+      context, std::move(done), [sku = request.sku()](sql::Connection& connection) -> absl::StatusOr<pb::GetProductResponse> {
         SAGAMESH_ASSIGN_OR_RETURN(const std::optional<Product> product, FindProduct(connection, sku));
         if (!product.has_value()) return error::ProductNotFound(sku);
         pb::GetProductResponse response;
@@ -343,7 +362,7 @@ void CustomersLogic::GetProduct(const CallContext&, const pb::GetProductRequest&
       });
 }
 
-void CustomersLogic::ListCustomers(const CallContext&, const pb::ListCustomersRequest& request,
+void CustomersLogic::ListCustomers(const CallContext& context, const pb::ListCustomersRequest& request,
                                    Done<pb::ListCustomersResponse> done) {
   const absl::StatusOr<int> size = PageSize(kDomain, request.page_size());
   const auto position = ReadPageToken(kDomain, "page_token", "customers", 1, request.page_token());
@@ -354,7 +373,8 @@ void CustomersLogic::ListCustomers(const CallContext&, const pb::ListCustomersRe
     return done(InvalidField(kDomain, "page_token", "is not a token of this list"), {});
   }
   Read<pb::ListCustomersResponse>(
-      std::move(done), [after, limit = *size](sql::Connection& connection) -> absl::StatusOr<pb::ListCustomersResponse> {
+      context, std::move(done),
+      [after, limit = *size](sql::Connection& connection) -> absl::StatusOr<pb::ListCustomersResponse> {
         SAGAMESH_ASSIGN_OR_RETURN(std::vector<Customer> customers,
                                   customers::ListCustomers(connection, after, limit + 1));
         pb::ListCustomersResponse response;
@@ -367,14 +387,14 @@ void CustomersLogic::ListCustomers(const CallContext&, const pb::ListCustomersRe
       });
 }
 
-void CustomersLogic::ListProducts(const CallContext&, const pb::ListProductsRequest& request,
+void CustomersLogic::ListProducts(const CallContext& context, const pb::ListProductsRequest& request,
                                   Done<pb::ListProductsResponse> done) {
   const absl::StatusOr<int> size = PageSize(kDomain, request.page_size());
   const auto position = ReadPageToken(kDomain, "page_token", "products", 1, request.page_token());
   if (!size.ok()) return done(size.status(), {});
   if (!position.ok()) return done(position.status(), {});
   Read<pb::ListProductsResponse>(
-      std::move(done),
+      context, std::move(done),
       [after = (*position)[0], limit = *size](sql::Connection& connection) -> absl::StatusOr<pb::ListProductsResponse> {
         SAGAMESH_ASSIGN_OR_RETURN(std::vector<Product> products, customers::ListProducts(connection, after, limit + 1));
         pb::ListProductsResponse response;

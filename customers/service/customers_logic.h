@@ -1,11 +1,16 @@
 #ifndef SAGAMESH_CUSTOMERS_SERVICE_CUSTOMERS_LOGIC_H_
 #define SAGAMESH_CUSTOMERS_SERVICE_CUSTOMERS_LOGIC_H_
 
-#include <memory>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/barrier/barrier.h"
 #include "common/batch/group_commit.h"
 #include "common/clock/clock.h"
@@ -79,9 +84,14 @@ class CustomersLogic {
 
   struct Operation {
     Command command;
-    // What guards it. A direct reserve, commit or release has none: the reservation's own states make it repeatable by
-    // its order id.
+    // What guards it. A direct reserve, commit or release without a key has none: the reservation's own states, and
+    // its items, make it repeatable by its order id, and a stored answer would outlive what it says.
     std::optional<BarrierCall> barrier;
+    // Whether a refusal is stored: for the calls of sagas and those with a key, which may come again.
+    bool store_refusal = false;
+    // It was run before, in a batch that did not commit or whose COMMIT has an unknown outcome: a stored result is its
+    // own.
+    bool decided = false;
     // The serialized response message.
     absl::StatusOr<std::string> reply = absl::UnknownError("not run");
     bool replayed = false;
@@ -93,12 +103,14 @@ class CustomersLogic {
   template <typename Response>
   void Submit(const CallContext& context, Operation operation, Done<Response> done);
   template <typename Response>
-  void Read(Done<Response> done, absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read);
-  absl::StatusOr<BarrierCall> Guard(const CallContext& context, absl::string_view method,
-                                    const google::protobuf::MessageLite& request);
-  // The guard of a reservation's call: of a saga only.
-  absl::Status GuardSaga(const CallContext& context, absl::string_view method, SagaOp op,
-                         const google::protobuf::MessageLite& request, Operation& operation);
+  void Read(const CallContext& context, Done<Response> done,
+            absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read);
+  // By the saga, the key or a generated id.
+  absl::Status Guard(const CallContext& context, absl::string_view method,
+                     const google::protobuf::MessageLite& request, Operation& operation);
+  // The guard of a reservation's call: by the saga or the key. `op` is what the method is to a saga.
+  absl::Status GuardReservation(const CallContext& context, absl::string_view method, SagaOp op,
+                                const google::protobuf::MessageLite& request, Operation& operation);
 
   absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations);
   void RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);

@@ -14,7 +14,7 @@ struct DemoProduct {
   int32_t available;
 };
 constexpr DemoProduct kProducts[] = {
-    {"prod-123", "Mechanical keyboard", 8990, 100},
+    {"prod-123", "Mechanical keyboard", 1999, 100},
     {"prod-456", "Wireless mouse", 2550, 250},
     {"prod-789", "27-inch monitor", 27900, 40},
     {"prod-sold-out", "Limited edition mug", 1200, 0},

@@ -94,6 +94,7 @@ start_service() {
     exec setsid "$BIN_DIR/$1" "${arguments[@]}" </dev/null >>"$LOG_DIR/$1.log" 2>&1 8>&- 9>&-
   ) &
   local pid=$! tries=0
+  disown "$pid"  # or bash would report its end in its own words
   echo "$pid" >"$RUN_DIR/$1.pid"
   # Until it is our program, pid_of does not know it.
   while ! pid_of "$1" >/dev/null && kill -0 "$pid" 2>/dev/null && ((++tries < 200)); do sleep 0.01; done

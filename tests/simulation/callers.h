@@ -2,8 +2,11 @@
 #define SAGAMESH_TESTS_SIMULATION_CALLERS_H_
 
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/runtime/step_caller.h"
+#include "orders/service/stock_client.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/process.h"
 
@@ -23,6 +26,40 @@ class SimStepCaller final : public runtime::StepCaller {
   }
 
  private:
+  Life& life_;
+  Network& network_;
+};
+
+// The way of orders to the stock. Owned by the life of orders.
+class SimStockClient final : public orders::StockClient {
+ public:
+  SimStockClient(Life& life, Network& network) : life_(life), network_(network) {}
+
+  void ReserveStock(const CallContext& context, const ::customers::v1::ReserveStockRequest& request,
+                    Done<::customers::v1::ReserveStockResponse> done) override {
+    Call("ReserveStock", context, request, std::move(done));
+  }
+  void CommitReservation(const CallContext& context, const ::customers::v1::CommitReservationRequest& request,
+                         Done<::customers::v1::CommitReservationResponse> done) override {
+    Call("CommitReservation", context, request, std::move(done));
+  }
+  void ReleaseReservation(const CallContext& context, const ::customers::v1::ReleaseReservationRequest& request,
+                          Done<::customers::v1::ReleaseReservationResponse> done) override {
+    Call("ReleaseReservation", context, request, std::move(done));
+  }
+
+ private:
+  template <typename Request, typename Response>
+  void Call(const char* method, const CallContext& context, const Request& request, Done<Response> done) {
+    network_.Call(&life_, "customers", absl::StrCat("customers.v1.StockService/", method), request.SerializeAsString(),
+                  context, [done = std::move(done)](absl::StatusOr<std::string> reply, ReplyInfo info) mutable {
+                    if (!reply.ok()) return done(reply.status(), info);
+                    Response response;
+                    response.ParseFromString(*reply);
+                    done(std::move(response), info);
+                  });
+  }
+
   Life& life_;
   Network& network_;
 };

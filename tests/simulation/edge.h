@@ -38,12 +38,11 @@ class SimEdge {
     };
   }
 
-  using Method = std::function<void(const CallContext&, const std::string& bytes, Network::Reply)>;
-  void Raw(const std::string& method, Method logic) { methods_[method] = std::move(logic); }
-
   void Listen(Network& network);
 
  private:
+  using Method = std::function<void(const CallContext&, const std::string& bytes, Network::Reply)>;
+
 
   void Handle(const std::string& method, std::string request, CallContext call, Network::Reply reply);
   void Run(Method& logic, const std::string& method, std::string request, CallContext call, Network::Reply reply);

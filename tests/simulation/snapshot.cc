@@ -6,6 +6,7 @@
 #include "common/status/error.h"
 #include "coordinator/journal/rows.h"
 #include "customers/store/stock_store.h"
+#include "orders/store/order_store.h"
 
 namespace sagamesh::simulation {
 namespace {
@@ -27,6 +28,42 @@ absl::Status ReadBarrier(sql::Connection& connection, std::map<std::string, Barr
   return absl::OkStatus();
 }
 
+const char* NameOf(orders::OrderStatus status) {
+  switch (status) {
+    case orders::OrderStatus::kPending:
+      return "PENDING";
+    case orders::OrderStatus::kCreated:
+      return "CREATED";
+    case orders::OrderStatus::kConfirmed:
+      return "CONFIRMED";
+    case orders::OrderStatus::kCancelling:
+      return "CANCELLING";
+    case orders::OrderStatus::kCancelled:
+      return "CANCELLED";
+  }
+  return "?";
+}
+
+// The ids that a table holds.
+absl::StatusOr<std::set<std::string>> ReadIds(sql::Connection& connection, absl::string_view query) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection.Query(query));
+  std::set<std::string> ids;
+  for (const sql::Row& row : rows) ids.insert(row.Text(0));
+  return ids;
+}
+
+absl::Status ReadOrders(sql::Connection& connection, Snapshot& snapshot) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::set<std::string> ids, ReadIds(connection, "SELECT order_id FROM orders"));
+  orders::WorkingSet set;
+  SAGAMESH_RETURN_IF_ERROR(orders::LoadOrders(connection, ids, set));
+  for (const auto& [id, order] : set.orders) {
+    OrderRow& row = snapshot.orders[id];
+    row = {id, order.customer_id, NameOf(order.status), order.saga_id, {}, order.total_cents};
+    for (const orders::OrderLine& line : order.lines) row.quantities[line.sku] += line.quantity;
+  }
+  return absl::OkStatus();
+}
+
 const char* NameOf(customers::ReservationStatus status) {
   switch (status) {
     case customers::ReservationStatus::kReserved:
@@ -40,9 +77,7 @@ const char* NameOf(customers::ReservationStatus status) {
 }
 
 absl::Status ReadReservations(sql::Connection& connection, Snapshot& snapshot) {
-  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection.Query("SELECT order_id FROM reservations"));
-  std::set<std::string> ids;
-  for (const sql::Row& row : rows) ids.insert(row.Text(0));
+  SAGAMESH_ASSIGN_OR_RETURN(const std::set<std::string> ids, ReadIds(connection, "SELECT order_id FROM reservations"));
   customers::WorkingSet set;
   SAGAMESH_RETURN_IF_ERROR(customers::LoadReservations(connection, ids, set));
   for (const auto& [id, reservation] : set.reservations) {

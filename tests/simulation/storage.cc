@@ -189,10 +189,23 @@ absl::StatusOr<std::vector<sql::Row>> SimConnection::Query(absl::string_view sta
 }
 
 absl::Status SimConnection::Commit() {
-  SAGAMESH_RETURN_IF_ERROR(Await("COMMIT"));
-  Check(in_transaction_, "COMMIT outside of a transaction");
+  Check(!alive() || in_transaction_, "COMMIT outside of a transaction");
   const StorageFaults& faults = storage_.faults;
   Rng& rng = storage_.rng_;
+  if (alive() && storage_.away()) {
+    // The connection broke while COMMIT was under way.
+    if (rng.Chance(0.5)) {
+      storage_.counts_.unknown_done++;
+      SAGAMESH_RETURN_IF_ERROR(inner_->Commit());
+      EndTransaction();
+    } else {
+      storage_.counts_.unknown_lost++;
+    }
+    Trace("COMMIT -> unknown, the database went away");
+    Lose();
+    return absl::UnknownError("simulated: the database went away during COMMIT");
+  }
+  SAGAMESH_RETURN_IF_ERROR(Await("COMMIT"));
   if (rng.Chance(faults.commit_aborted)) return RollBackAborted("COMMIT");
   if (rng.Chance(faults.commit_dropped)) {
     storage_.counts_.dropped++;

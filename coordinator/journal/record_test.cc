@@ -1,0 +1,100 @@
+#include "coordinator/journal/record.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "common/testing/status_matchers.h"
+
+namespace sagamesh::journal {
+namespace {
+
+using engine::SagaRecord;
+using testing::HasCode;
+
+SagaRecord Example() {
+  SagaRecord record;
+  record.definition_version = 3;
+  record.principal = "someone";
+  record.key_kind = engine::KeyKind::kExplicit;
+  record.key = "key-1";
+  record.fingerprint = "abcdef";
+  record.input = std::string("\x08\x01\x00\xff", 4);
+  record.fault = Fault{.method = "orders.v1.OrdersService/ConfirmOrder",
+                       .abort_code = 13,
+                       .delay = absl::Milliseconds(250),
+                       .after = true};
+  record.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  record.tracestate = "vendor=\xff";
+  record.result = "result";
+  record.error = "error";
+  record.error_definite = true;
+  record.failed_step = "confirm_order";
+  record.park_reason = "COMPENSATION_REFUSED: no";
+  record.compensation_attempts = 7;
+  return record;
+}
+
+void ExpectExample(const SagaRecord& record) {
+  const SagaRecord example = Example();
+  EXPECT_EQ(record.definition_version, example.definition_version);
+  EXPECT_EQ(record.principal, example.principal);
+  EXPECT_EQ(record.key_kind, example.key_kind);
+  EXPECT_EQ(record.key, example.key);
+  EXPECT_EQ(record.fingerprint, example.fingerprint);
+  EXPECT_EQ(record.input, example.input);
+  ASSERT_TRUE(record.fault.has_value());
+  EXPECT_EQ(record.fault->method, example.fault->method);
+  EXPECT_EQ(record.fault->abort_code, example.fault->abort_code);
+  EXPECT_EQ(record.fault->delay, example.fault->delay);
+  EXPECT_EQ(record.fault->after, example.fault->after);
+  EXPECT_EQ(record.traceparent, example.traceparent);
+  EXPECT_EQ(record.tracestate, example.tracestate);
+  EXPECT_EQ(record.result, example.result);
+  EXPECT_EQ(record.error, example.error);
+  EXPECT_EQ(record.error_definite, example.error_definite);
+  EXPECT_EQ(record.failed_step, example.failed_step);
+  EXPECT_EQ(record.park_reason, example.park_reason);
+  EXPECT_EQ(record.compensation_attempts, example.compensation_attempts);
+}
+
+std::string Golden(const std::string& name) {
+  std::ifstream file(std::string(SAGAMESH_JOURNAL_TESTDATA) + "/" + name);
+  std::stringstream text;
+  text << file.rdbuf();
+  return absl::HexStringToBytes(absl::StripAsciiWhitespace(text.str()));
+}
+
+TEST(RecordTest, WhatWasEncodedIsDecoded) {
+  SagaRecord record;
+  ASSERT_OK(DecodeRecord(EncodeRecord(Example()), record));
+  ExpectExample(record);
+}
+
+TEST(RecordTest, TheGoldenRecordOfFormat1IsReadable) {
+  const std::string golden = Golden("record_v1.hex");
+  ASSERT_FALSE(golden.empty());
+  SagaRecord record;
+  ASSERT_OK(DecodeRecord(golden, record)) << "the bytes now: " << absl::BytesToHexString(EncodeRecord(Example()));
+  ExpectExample(record);
+}
+
+TEST(RecordTest, DamagedBytesAreDataLoss) {
+  SagaRecord record;
+  EXPECT_THAT(DecodeRecord("\xff\xff", record), HasCode(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeRecord("", record), HasCode(absl::StatusCode::kDataLoss));
+}
+
+TEST(RecordTest, ANewerFormatIsDataLoss) {
+  std::string bytes = EncodeRecord(Example());
+  ASSERT_EQ(bytes[0], '\x08');  // field 1, the format
+  bytes[1] = kRecordFormat + 1;
+  SagaRecord record;
+  EXPECT_THAT(DecodeRecord(bytes, record), HasCode(absl::StatusCode::kDataLoss));
+}
+
+}  // namespace
+}  // namespace sagamesh::journal

@@ -1,0 +1,66 @@
+// The coordinator process: it runs sagas.
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "common/flags/flags.h"
+#include "common/logging/logging.h"
+#include "coordinator/environment.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:50051", "gRPC address, HOST:PORT");
+ABSL_FLAG(std::string, db, "sqlite:var/coordinator.db", "database, sqlite:PATH");
+ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
+ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
+ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls and sagas under way");
+ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
+ABSL_FLAG(std::string, participants, "orders.v1.OrdersService=127.0.0.1:50052", "SERVICE=TARGET, ...: who is called");
+ABSL_FLAG(absl::Duration, content_key_window, absl::Hours(24), "how long a repeated request without a key is replayed");
+ABSL_FLAG(absl::Duration, compensation_wait, absl::Seconds(5), "how long a caller waits for a compensation to end");
+ABSL_FLAG(int, stuck_after, 10, "failed attempts of a compensation after which its saga counts as stuck");
+ABSL_FLAG(int, max_inflight_sagas, 10'000, "more are refused");
+ABSL_FLAG(absl::Duration, participant_retention, absl::Hours(168), "the participants' --barrier-retention");
+
+namespace {
+
+absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> ReadOptions() {
+  sagamesh::coordinator::EnvironmentOptions options;
+  options.process = {.domain = "coordinator",
+                     .listen = absl::GetFlag(FLAGS_listen),
+                     .db = absl::GetFlag(FLAGS_db),
+                     .metrics = absl::GetFlag(FLAGS_metrics),
+                     .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
+                     .grace = absl::GetFlag(FLAGS_grace)};
+  options.journal.content_key_window = absl::GetFlag(FLAGS_content_key_window);
+  options.runtime.compensation_wait = absl::GetFlag(FLAGS_compensation_wait);
+  options.runtime.max_inflight_sagas = absl::GetFlag(FLAGS_max_inflight_sagas);
+  options.runtime.engine.stuck_after = static_cast<uint32_t>(absl::GetFlag(FLAGS_stuck_after));
+  options.runtime.engine.unfinished_max = absl::GetFlag(FLAGS_participant_retention) / 2;
+  const absl::StatusOr<std::map<std::string, std::string>> participants =
+      sagamesh::coordinator::ParseParticipants(absl::GetFlag(FLAGS_participants));
+  if (!participants.ok()) return participants.status();
+  options.participants = *participants;
+  if (options.runtime.max_inflight_sagas < 1) return absl::InvalidArgumentError("--max-inflight-sagas must be positive");
+  if (absl::GetFlag(FLAGS_stuck_after) < 1) return absl::InvalidArgumentError("--stuck-after must be positive");
+  return options;
+}
+
+absl::Status Main() {
+  if (absl::Status status = sagamesh::SetUpLogging("coordinator", absl::GetFlag(FLAGS_log_level)); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> options = ReadOptions();
+  if (!options.ok()) return options.status();
+  auto environment = sagamesh::coordinator::Environment::Create(*options);
+  if (environment.ok()) (*environment)->Run();
+  return environment.status();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sagamesh::rpc::BlockTerminationSignals();
+  sagamesh::ParseFlags(argc, argv, "The saga coordinator of Sagamesh.");
+  const absl::Status status = Main();
+  if (!status.ok()) std::fprintf(stderr, "coordinator: %s\n", std::string(status.message()).c_str());
+  return status.ok() ? 0 : 1;
+}

@@ -1,0 +1,29 @@
+#ifndef SAGAMESH_COORDINATOR_SERVICE_ERRORS_H_
+#define SAGAMESH_COORDINATOR_SERVICE_ERRORS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace sagamesh::coordinator {
+
+inline constexpr absl::string_view kDomain = "coordinator";
+
+namespace error {
+
+absl::Status DefinitionNotFound(const std::string& definition);
+absl::Status SagaNotFound(const std::string& saga_id);
+// A step's metadata on a call that no step makes.
+absl::Status SagaMetadataNotAllowed();
+absl::Status WatcherTooSlow(size_t max_buffered);
+absl::Status TooManyWatchers(int max);
+absl::Status WatchCancelled();
+absl::Status ShuttingDown();
+// The journal holds something that this program cannot have written.
+absl::Status Internal();
+
+}  // namespace error
+}  // namespace sagamesh::coordinator
+
+#endif  // SAGAMESH_COORDINATOR_SERVICE_ERRORS_H_

@@ -1,0 +1,185 @@
+#include "coordinator/service/logic.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/paging/paging.h"
+#include "common/status/error.h"
+#include "coordinator/service/errors.h"
+#include "coordinator/service/fingerprint.h"
+#include "coordinator/service/saga_view.h"
+
+namespace sagamesh::coordinator {
+namespace {
+
+namespace pb = ::saga::v1;
+
+constexpr absl::string_view kWatchList = "changes";
+
+absl::StatusOr<runtime::Runtime::Request> MakeRequest(const engine::Definition& definition, const std::string& input,
+                                                      const CallContext& call) {
+  if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
+  runtime::Runtime::Request request;
+  request.definition = &definition;
+  SAGAMESH_ASSIGN_OR_RETURN(request.input, definition.canonicalize(input));
+  request.fingerprint = Fingerprint(definition.name, request.input, call.fault);
+  request.call = call;
+  return request;
+}
+
+// The bytes that the saga stored, as the caller's answer.
+absl::StatusOr<::coordinator::v1::ProcessOrderResponse> ReadAnswer(const runtime::Answer& answer) {
+  if (answer.succeeded) {
+    ::coordinator::v1::ProcessOrderResponse response;
+    if (response.ParseFromString(answer.bytes)) return response;
+  } else {
+    google::rpc::Status status;
+    if (status.ParseFromString(answer.bytes) && status.code() != 0) return FromProto(status);
+  }
+  spdlog::error("saga {}: its stored answer cannot be read", answer.saga_id);
+  return error::Internal();
+}
+
+// "coordinator.v1.ProcessOrderRequest" of "type.googleapis.com/coordinator.v1.ProcessOrderRequest".
+absl::string_view TypeOf(const google::protobuf::Any& any) {
+  const absl::string_view url = any.type_url();
+  const size_t slash = url.rfind('/');
+  return slash == absl::string_view::npos ? absl::string_view() : url.substr(slash + 1);
+}
+
+absl::StatusOr<std::optional<engine::Phase>> PhaseOf(pb::Saga::State state) {
+  switch (state) {
+    case pb::Saga::STATE_UNSPECIFIED:
+      return std::optional<engine::Phase>();
+    case pb::Saga::RUNNING:
+      return std::optional(engine::Phase::kRunning);
+    case pb::Saga::COMPENSATING:
+      return std::optional(engine::Phase::kCompensating);
+    case pb::Saga::PARKED:
+      return std::optional(engine::Phase::kParked);
+    case pb::Saga::SUCCEEDED:
+      return std::optional(engine::Phase::kSucceeded);
+    case pb::Saga::COMPENSATED:
+      return std::optional(engine::Phase::kCompensated);
+    default:
+      return InvalidField(kDomain, "state", "is not a state");
+  }
+}
+
+// The list that a page token belongs to.
+std::string ListName(const pb::ListSagasRequest& request) {
+  return absl::StrCat("sagas/", absl::CEscape(request.definition()), "/", static_cast<int>(request.state()), "/",
+                      absl::CEscape(request.idempotency_key()), "/", request.stuck());
+}
+
+absl::StatusOr<journal::ListFilter> MakeFilter(const CallContext& call, const pb::ListSagasRequest& request) {
+  if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
+  journal::ListFilter filter;
+  filter.definition = request.definition();
+  SAGAMESH_ASSIGN_OR_RETURN(filter.phase, PhaseOf(request.state()));
+  if (!request.idempotency_key().empty()) filter.key = request.idempotency_key();
+  filter.stuck = request.stuck();
+  SAGAMESH_ASSIGN_OR_RETURN(filter.limit, PageSize(kDomain, request.page_size()));
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<std::string> position,
+                            ReadPageToken(kDomain, "page_token", ListName(request), 1, request.page_token()));
+  filter.before_saga_id = position[0];
+  return filter;
+}
+
+}  // namespace
+
+void OrderLogic::ProcessOrder(const CallContext& call, const ::coordinator::v1::ProcessOrderRequest& request,
+                              Done<::coordinator::v1::ProcessOrderResponse> done) {
+  const engine::Definition* definition = definitions_.Find("process_order");
+  if (definition == nullptr) return done(error::DefinitionNotFound("process_order"), {});
+  absl::StatusOr<runtime::Runtime::Request> wanted = MakeRequest(*definition, request.SerializeAsString(), call);
+  if (!wanted.ok()) return done(wanted.status(), {});
+  runtime_.Run(*std::move(wanted), [done = std::move(done)](absl::StatusOr<runtime::Answer> answer) mutable {
+    if (!answer.ok()) return done(answer.status(), {});
+    done(ReadAnswer(*answer), {.replayed = answer->replayed, .compensating = answer->compensating});
+  });
+}
+
+void SagaLogic::StartSaga(const CallContext& call, const pb::StartSagaRequest& request,
+                          Done<pb::StartSagaResponse> done) {
+  if (request.definition().empty()) return done(InvalidField(kDomain, "definition", "is required"), {});
+  const engine::Definition* definition = definitions_.Find(request.definition());
+  if (definition == nullptr) return done(error::DefinitionNotFound(request.definition()), {});
+  if (TypeOf(request.input()) != definition->input_type) {
+    return done(InvalidField(kDomain, "input", absl::StrCat("must be a ", definition->input_type)), {});
+  }
+  absl::StatusOr<runtime::Runtime::Request> wanted = MakeRequest(*definition, request.input().value(), call);
+  if (!wanted.ok()) return done(wanted.status(), {});
+  runtime_.Start(*std::move(wanted), [this, done = std::move(done)](absl::StatusOr<journal::Claimed> claimed) mutable {
+    if (!claimed.ok()) return done(claimed.status(), {});
+    pb::StartSagaResponse response;
+    *response.mutable_saga() = ToView(claimed->saga, definitions_);
+    done(std::move(response), {.replayed = claimed->outcome == journal::ClaimOutcome::kReplayed});
+  });
+}
+
+void SagaLogic::GetSaga(const CallContext& call, const pb::GetSagaRequest& request, Done<pb::GetSagaResponse> done) {
+  if (call.saga.has_value()) return done(error::SagaMetadataNotAllowed(), {});
+  if (request.saga_id().empty()) return done(InvalidField(kDomain, "saga_id", "is required"), {});
+  journal_.Get(request.saga_id(), [this, saga_id = request.saga_id(), done = std::move(done)](
+                                      absl::StatusOr<std::optional<engine::SagaRecord>> record) mutable {
+    if (!record.ok()) return done(record.status(), {});
+    if (!record->has_value()) return done(error::SagaNotFound(saga_id), {});
+    pb::GetSagaResponse response;
+    *response.mutable_saga() = ToView(**record, definitions_);
+    done(std::move(response), {});
+  });
+}
+
+void SagaLogic::ListSagas(const CallContext& call, const pb::ListSagasRequest& request,
+                          Done<pb::ListSagasResponse> done) {
+  absl::StatusOr<journal::ListFilter> filter = MakeFilter(call, request);
+  if (!filter.ok()) return done(filter.status(), {});
+  const size_t page_size = static_cast<size_t>(filter->limit);
+  filter->limit++;  // one more tells whether there is a next page
+  journal_.List(*std::move(filter), [this, page_size, list = ListName(request), done = std::move(done)](
+                                        absl::StatusOr<std::vector<engine::SagaRecord>> records) mutable {
+    if (!records.ok()) return done(records.status(), {});
+    pb::ListSagasResponse response;
+    if (records->size() > page_size) {
+      records->resize(page_size);
+      response.set_next_page_token(MakePageToken(list, {records->back().saga_id}));
+    }
+    for (const engine::SagaRecord& record : *records) *response.add_sagas() = ToView(record, definitions_);
+    done(std::move(response), {});
+  });
+}
+
+absl::StatusOr<std::shared_ptr<Watcher>> SagaLogic::WatchSagas(const CallContext& call,
+                                                               const pb::WatchSagasRequest& request) {
+  if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
+  std::optional<WatchPosition> resume_from;
+  if (!request.resume_token().empty()) {
+    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<std::string> position,
+                              ReadPageToken(kDomain, "resume_token", kWatchList, 2, request.resume_token()));
+    resume_from.emplace();
+    if (!absl::SimpleAtoi(position[0], &resume_from->updated_ms)) {
+      return InvalidField(kDomain, "resume_token", "is not a token of this list");
+    }
+    resume_from->saga_id = position[1];
+  }
+  return hub_.Watch({.saga_id = request.saga_id(), .definition = request.definition()}, std::move(resume_from),
+                    [this](int64_t updated_ms, std::string saga_id, int limit, auto done) {
+                      journal_.ListChangedSince(updated_ms, std::move(saga_id), limit, std::move(done));
+                    });
+}
+
+pb::WatchSagasResponse SagaLogic::ToWatchResponse(const engine::SagaRecord& record) const {
+  pb::WatchSagasResponse response;
+  *response.mutable_saga() = ToView(record, definitions_);
+  response.set_resume_token(
+      MakePageToken(kWatchList, {absl::StrCat(absl::ToUnixMillis(record.updated)), record.saga_id}));
+  return response;
+}
+
+}  // namespace sagamesh::coordinator

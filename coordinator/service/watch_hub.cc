@@ -1,0 +1,200 @@
+#include "coordinator/service/watch_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/service/errors.h"
+
+namespace sagamesh::coordinator {
+namespace {
+
+using engine::SagaRecord;
+
+// Changes of one millisecond are not in the order of their commits, so a watch resumes from a little before its place.
+constexpr int64_t kOverlapMs = 2000;
+
+WatchPosition Before(const WatchPosition& position) {
+  return {std::max<int64_t>(0, position.updated_ms - kOverlapMs), ""};
+}
+
+}  // namespace
+
+Watcher::Watcher(WatchHub& hub, const WatchLimits& limits, WatchFilter filter, std::optional<WatchPosition> resume_from,
+                 ChangeReader reader)
+    : hub_(hub),
+      limits_(limits),
+      filter_(std::move(filter)),
+      reader_(std::move(reader)),
+      catching_up_(resume_from.has_value()) {
+  if (resume_from.has_value()) position_ = Before(*resume_from);
+}
+
+void Watcher::Next(NextCallback done) {
+  {
+    MutexLock lock(mutex_);
+    waiting_ = std::move(done);
+  }
+  Advance();
+}
+
+void Watcher::Cancel() { End(error::WatchCancelled()); }
+
+void Watcher::End(absl::Status status) {
+  const std::shared_ptr<Watcher> self = shared_from_this();
+  {
+    MutexLock lock(mutex_);
+    if (end_.has_value()) return;
+    end_ = std::move(status);
+    live_.clear();
+    page_.clear();
+    told_.clear();
+  }
+  hub_.Remove(self);
+  Advance();
+}
+
+bool Watcher::Matches(const SagaRecord& record) const {
+  return (filter_.saga_id.empty() || filter_.saga_id == record.saga_id) &&
+         (filter_.definition.empty() || filter_.definition == record.definition);
+}
+
+void Watcher::Offer(const std::vector<Change>& changes) {
+  bool too_slow = false;
+  {
+    MutexLock lock(mutex_);
+    if (end_.has_value()) return;
+    for (const Change& change : changes) {
+      if (!Matches(*change)) continue;
+      if (live_.size() < limits_.max_buffered_changes) {
+        live_.push_back(change);
+      } else if (catching_up_) {
+        live_.clear();
+        missed_ = true;
+      } else {
+        too_slow = true;
+      }
+    }
+  }
+  if (too_slow) return End(error::WatcherTooSlow(limits_.max_buffered_changes));
+  Advance();
+}
+
+void Watcher::Advance() {
+  NextCallback done;
+  absl::StatusOr<SagaRecord> result;
+  WatchPosition from;
+  {
+    MutexLock lock(mutex_);
+    if (waiting_ == nullptr) return;
+    std::optional<SagaRecord> change;
+    if (!end_.has_value()) change = TakeChange();
+    if (end_.has_value() || change.has_value()) {
+      if (end_.has_value()) result = *end_;
+      if (change.has_value()) result = *std::move(change);
+      done = std::exchange(waiting_, nullptr);
+    } else {
+      if (!catching_up_ || reading_) return;
+      reading_ = true;
+      from = position_;
+    }
+  }
+  if (done != nullptr) return done(std::move(result));
+  reader_(from.updated_ms, from.saga_id, limits_.page_sagas,
+          [self = shared_from_this()](absl::StatusOr<std::vector<SagaRecord>> page) { self->PageRead(std::move(page)); });
+}
+
+std::optional<SagaRecord> Watcher::TakeChange() {
+  if (!page_.empty()) {
+    SagaRecord record = std::move(page_.front());
+    page_.pop_front();
+    return record;
+  }
+  while (!catching_up_ && !live_.empty()) {
+    const Change change = std::move(live_.front());
+    live_.pop_front();
+    if (!IsTold(*change)) return *change;
+  }
+  return std::nullopt;
+}
+
+bool Watcher::IsTold(const SagaRecord& record) {
+  const auto told = told_.find(record.saga_id);
+  if (told == told_.end()) return false;
+  if (told->second.version >= record.version) return true;
+  told->second = {record.version, absl::ToUnixMillis(record.updated)};
+  return false;
+}
+
+void Watcher::ForgetTold(int64_t before_ms) {
+  for (auto told = told_.begin(); told != told_.end();) {
+    told = told->second.updated_ms < before_ms ? told_.erase(told) : std::next(told);
+  }
+}
+
+void Watcher::PageRead(absl::StatusOr<std::vector<SagaRecord>> page) {
+  if (!page.ok()) return End(page.status());
+  {
+    MutexLock lock(mutex_);
+    reading_ = false;
+    if (end_.has_value()) return;
+    for (SagaRecord& record : *page) {
+      position_ = {absl::ToUnixMillis(record.updated), record.saga_id};
+      if (!Matches(record) || IsTold(record)) continue;
+      told_[record.saga_id] = {record.version, position_.updated_ms};
+      page_.push_back(std::move(record));
+    }
+    // What was told before this cannot be read or offered again.
+    ForgetTold(position_.updated_ms - 2 * kOverlapMs);
+    const bool last = page->size() < static_cast<size_t>(limits_.page_sagas);
+    if (last && missed_) {
+      missed_ = false;
+      position_ = Before(position_);
+    } else if (last) {
+      catching_up_ = false;
+    }
+  }
+  Advance();
+}
+
+void WatchHub::Publish(absl::Span<const SagaRecord> changed) {
+  std::vector<std::shared_ptr<Watcher>> watchers;
+  {
+    MutexLock lock(mutex_);
+    if (watchers_.empty()) return;
+    watchers.assign(watchers_.begin(), watchers_.end());
+  }
+  std::vector<Watcher::Change> changes;
+  changes.reserve(changed.size());
+  for (const SagaRecord& record : changed) changes.push_back(std::make_shared<const SagaRecord>(record));
+  for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->Offer(changes);
+}
+
+absl::StatusOr<std::shared_ptr<Watcher>> WatchHub::Watch(WatchFilter filter, std::optional<WatchPosition> resume_from,
+                                                         ChangeReader reader) {
+  auto watcher =
+      std::make_shared<Watcher>(*this, limits_, std::move(filter), std::move(resume_from), std::move(reader));
+  MutexLock lock(mutex_);
+  if (closed_) return error::ShuttingDown();
+  if (watchers_.size() >= static_cast<size_t>(limits_.max_watchers)) {
+    return error::TooManyWatchers(limits_.max_watchers);
+  }
+  watchers_.insert(watcher);
+  return watcher;
+}
+
+void WatchHub::Remove(const std::shared_ptr<Watcher>& watcher) {
+  MutexLock lock(mutex_);
+  watchers_.erase(watcher);
+}
+
+void WatchHub::Close() {
+  std::set<std::shared_ptr<Watcher>> watchers;
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    watchers = watchers_;
+  }
+  for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->End(error::ShuttingDown());
+}
+
+}  // namespace sagamesh::coordinator

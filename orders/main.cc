@@ -1,0 +1,43 @@
+// The orders process.
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "common/flags/flags.h"
+#include "common/logging/logging.h"
+#include "orders/environment.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:50052", "gRPC address, HOST:PORT");
+ABSL_FLAG(std::string, db, "sqlite:var/orders.db", "database, sqlite:PATH");
+ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
+ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
+ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls under way");
+ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
+ABSL_FLAG(std::string, customers, "127.0.0.1:50053", "where the customers service is, HOST:PORT");
+ABSL_FLAG(absl::Duration, order_ttl, absl::Minutes(30), "direct orders that nobody ended are ended after this");
+ABSL_FLAG(absl::Duration, sweep_interval, absl::Seconds(1), "how often such orders are looked for");
+ABSL_FLAG(absl::Duration, barrier_retention, absl::Hours(168), "how long a saga's calls are remembered");
+
+int main(int argc, char** argv) {
+  sagamesh::rpc::BlockTerminationSignals();
+  sagamesh::ParseFlags(argc, argv, "The orders service of Sagamesh.");
+  sagamesh::orders::EnvironmentOptions options;
+  options.process = {.domain = "orders",
+                     .listen = absl::GetFlag(FLAGS_listen),
+                     .db = absl::GetFlag(FLAGS_db),
+                     .metrics = absl::GetFlag(FLAGS_metrics),
+                     .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
+                     .grace = absl::GetFlag(FLAGS_grace)};
+  options.customers = absl::GetFlag(FLAGS_customers);
+  options.orders.order_ttl = absl::GetFlag(FLAGS_order_ttl);
+  options.orders.sweep_interval = absl::GetFlag(FLAGS_sweep_interval);
+  options.orders.barrier_retention = absl::GetFlag(FLAGS_barrier_retention);
+  absl::Status status = sagamesh::SetUpLogging("orders", absl::GetFlag(FLAGS_log_level));
+  if (status.ok()) {
+    auto environment = sagamesh::orders::Environment::Create(options);
+    status = environment.status();
+    if (status.ok()) (*environment)->Run();
+  }
+  if (!status.ok()) std::fprintf(stderr, "orders: %s\n", std::string(status.message()).c_str());
+  return status.ok() ? 0 : 1;
+}

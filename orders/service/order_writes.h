@@ -1,0 +1,107 @@
+#ifndef SAGAMESH_ORDERS_SERVICE_ORDER_WRITES_H_
+#define SAGAMESH_ORDERS_SERVICE_ORDER_WRITES_H_
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/barrier/barrier.h"
+#include "common/batch/group_commit.h"
+#include "common/clock/clock.h"
+#include "common/metrics/metrics.h"
+#include "common/random/random.h"
+#include "common/sql/sql.h"
+#include "orders/domain/order.h"
+
+namespace sagamesh::orders {
+
+// What may be written of an order; the domain says what each does.
+struct BeginDirectCommand {
+  Order order;
+};
+struct PriceDirectCommand {
+  Order priced;
+};
+struct RefuseDirectCommand {
+  std::string order_id;
+  absl::Status refusal;  // what the caller is told, now and on a repeat
+};
+struct CreateForSagaCommand {
+  Order order;
+};
+struct CheckConfirmCommand {
+  std::string order_id;
+  Caller caller;
+};
+struct ConfirmCommand {
+  std::string order_id;
+  Caller caller;
+};
+struct MarkCancellingCommand {
+  std::string order_id;
+  Caller caller;
+};
+struct MarkExpiredCommand {
+  std::string order_id;
+  absl::Time sweep_at;
+};
+struct FinishCancelCommand {
+  std::string order_id;
+  Caller caller;
+};
+using OrderCommand = std::variant<BeginDirectCommand, PriceDirectCommand, RefuseDirectCommand, CreateForSagaCommand,
+                                  CheckConfirmCommand, ConfirmCommand, MarkCancellingCommand, MarkExpiredCommand,
+                                  FinishCancelCommand>;
+
+// What a write ended with. A replay is the call's stored end: nothing was decided anew, and the call is over.
+struct Written {
+  Order order;
+  bool replayed = false;
+  std::string replayed_bytes;  // the stored response message
+};
+
+// Every write of the service: one group commit, guarded by the barrier. Thread-safe; never blocks.
+class OrderWrites {
+ public:
+  struct Options {
+    int max_queued_operations;
+    absl::Duration barrier_retention;
+    absl::Duration order_ttl;
+    absl::Duration cancelling_ttl;
+  };
+  // Whether the write ends its call, so that its outcome is the one to store under the barrier.
+  enum class Ends { kCall, kNothing };
+  // A refusal's status and whether it is a stored one.
+  using Finish = absl::AnyInvocable<void(absl::StatusOr<Written>, bool replayed)>;
+
+  OrderWrites(Options options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
+              metrics::Registry& registry);
+
+  // `barrier` is nullopt where the order's own states are guard enough.
+  void Submit(OrderCommand command, std::optional<BarrierCall> barrier, Ends ends, absl::Time deadline,
+              Priority priority, Finish finish);
+
+ private:
+  struct Operation {
+    OrderCommand command;
+    std::optional<BarrierCall> barrier;
+    Ends ends = Ends::kNothing;
+    absl::StatusOr<Written> result = absl::UnknownError("not run");
+    bool replayed = false;
+  };
+
+  absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations);
+  void RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);
+  absl::StatusOr<Order> Decide(WorkingSet& set, const OrderCommand& command);
+
+  const Options options_;
+  Clock& clock_;
+  GroupCommit<Operation> group_commit_;
+};
+
+}  // namespace sagamesh::orders
+
+#endif  // SAGAMESH_ORDERS_SERVICE_ORDER_WRITES_H_

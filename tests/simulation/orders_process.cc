@@ -1,0 +1,34 @@
+#include "orders/service/orders_logic.h"
+#include "tests/simulation/callers.h"
+#include "tests/simulation/clients.h"
+#include "tests/simulation/node.h"
+#include "tests/simulation/processes.h"
+
+namespace sagamesh::simulation {
+
+namespace pb = ::orders::v1;
+
+void BootOrders(Life& life, Storage& storage, Network& network) {
+  Node& node = life.Make<Node>(life, storage, network);
+  auto& stock = life.Make<SimStockClient>(life, network);
+  orders::OrdersOptions options;
+  options.order_ttl = kOrderTtl;
+  auto& logic = life.Make<orders::OrdersLogic>(options, stock, node.database(), node.workers(), node.timers(),
+                                               life.clock(), life.random(), life.registry());
+  SimEdge& edge = node.edge();
+  edge.Unary<pb::CreateOrderRequest, pb::CreateOrderResponse>(
+      kCreateOrder, [&logic](const CallContext& call, const auto& request, auto done) {
+        logic.CreateOrder(call, request, std::move(done));
+      });
+  edge.Unary<pb::ConfirmOrderRequest, pb::ConfirmOrderResponse>(
+      kConfirmOrder, [&logic](const CallContext& call, const auto& request, auto done) {
+        logic.ConfirmOrder(call, request, std::move(done));
+      });
+  edge.Unary<pb::CancelOrderRequest, pb::CancelOrderResponse>(
+      kCancelOrder, [&logic](const CallContext& call, const auto& request, auto done) {
+        logic.CancelOrder(call, request, std::move(done));
+      });
+  node.Serve([&node] { return orders::OrdersLogic::Open(node.database()); }, [&logic] { logic.StartSweeping(); });
+}
+
+}  // namespace sagamesh::simulation
