@@ -11,11 +11,11 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Create(const Environme
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<Process> process, Process::Create(options.process));
   auto environment = std::unique_ptr<Environment>(new Environment(options, std::move(process)));
   Environment& raw = *environment;
-  SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve({&raw.customers_service_, &raw.stock_service_},
-                                               [&raw] { return CustomersLogic::Open(raw.process_->database()); },
-                                               [&raw, seed = options.seed_demo] {
-                                                 if (seed) SeedDemo(raw.logic_);
-                                               }));
+  SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve(
+      {&raw.customers_service_, &raw.stock_service_}, [&raw] { return CustomersLogic::Open(raw.process_->database()); },
+      [&raw, seed = options.seed_demo] {
+        if (seed) SeedDemo(raw.logic_);
+      }));
   return environment;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/exec/mutex.h"
 #include "common/exec/threads.h"
 #include "common/sql/open.h"
 #include "common/testing/status_matchers.h"
@@ -26,7 +28,7 @@ using testing::IsError;
 // Real time, moved by the test.
 class ShiftedClock final : public Clock {
  public:
-  absl::Time Now() const override { return system_.Now() + absl::Nanoseconds(shift_ns_); }
+  absl::Time Now() const override { return system_.Now() + absl::Nanoseconds(shift_ns_.load()); }
   void SleepFor(absl::Duration duration) override { system_.SleepFor(duration); }
   void Advance(absl::Duration duration) { shift_ns_ += absl::ToInt64Nanoseconds(duration); }
 
@@ -477,6 +479,27 @@ TEST_F(JournalTest, ALoadWhoseCommitWasUnknownStillReturnsItsSagas) {
   Restart();
   faults_.unknown_but_made = 1;
   EXPECT_EQ(process_->LoadDue().size(), 1u);
+  EXPECT_TRUE(process_->LoadDue().empty());
+}
+
+TEST_F(JournalTest, ASagaWhoseStarterWasToldUnavailableThoughItWasCommittedIsMadeDue) {
+  ASSERT_OK(process_->Heartbeat());  // the writer is connected
+  faults_.unknown_but_made = 1;
+  faults_.away = true;  // nobody can find out
+  std::promise<absl::StatusOr<Claimed>> promise;
+  const SagaRecord saga = NewSaga("key");
+  process_->journal().Start(saga, absl::InfiniteFuture(),
+                            [&](absl::StatusOr<Claimed> claimed) { promise.set_value(std::move(claimed)); });
+  auto answer = promise.get_future();
+  while (answer.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) clock_.Advance(absl::Seconds(1));
+  EXPECT_THAT(answer.get(), IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  faults_.away = false;
+  EXPECT_TRUE(process_->LoadDue().empty());
+  ASSERT_OK(process_->Heartbeat());
+  const std::vector<SagaRecord> due = process_->LoadDue();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].saga_id, saga.saga_id);
+  ASSERT_OK(process_->Heartbeat());
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 

@@ -12,9 +12,9 @@
 namespace sagamesh::customers {
 namespace {
 
+using absl::StatusCode;
 using ::sagamesh::testing::IsError;
 using ::testing::IsEmpty;
-using absl::StatusCode;
 
 constexpr char kSaga[] = "saga-1";
 
@@ -161,8 +161,8 @@ TEST_F(StockTest, AReleaseOfAnOrderNeverSeenIsRememberedAndMovesNothing) {
 }
 
 TEST_F(StockTest, AnotherCallerThanTheOwnerIsRefused) {
-  for (const auto& [owner, stranger] : std::vector<std::pair<std::string, std::string>>{
-           {kSaga, "saga-2"}, {kSaga, ""}, {"", kSaga}}) {
+  for (const auto& [owner, stranger] :
+       std::vector<std::pair<std::string, std::string>>{{kSaga, "saga-2"}, {kSaga, ""}, {"", kSaga}}) {
     const std::string order_id = owner + "/" + stranger;
     ASSERT_OK(Take({{"a", 1}}, order_id, owner));
     const size_t movements = set_.movements.size();

@@ -145,8 +145,8 @@ CustomersLogic::CustomersLogic(CustomersOptions options, sql::Database& database
       clock_(clock),
       random_(random),
       reader_(database, pool, options.read_connections, options.max_queued_reads),
-      group_commit_({.name = "customers", .max_queued_operations = options.max_queued_operations}, database, pool, clock,
-                    random, registry,
+      group_commit_({.name = "customers", .max_queued_operations = options.max_queued_operations}, database, pool,
+                    clock, random, registry,
                     [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
                       return RunBatch(connection, operations);
                     }) {}
@@ -180,7 +180,8 @@ absl::StatusOr<BatchEffect> CustomersLogic::RunBatch(sql::Connection& connection
 
   const absl::StatusOr<bool> changed = SaveChanges(connection, set, now);
   // Another worker made a row between our reading and our writing: decide again.
-  if (changed.status().code() == absl::StatusCode::kAlreadyExists) return absl::AbortedError(changed.status().message());
+  if (changed.status().code() == absl::StatusCode::kAlreadyExists)
+    return absl::AbortedError(changed.status().message());
   if (!changed.ok()) return changed.status();
   SAGAMESH_ASSIGN_OR_RETURN(const int marked, barrier.Save(connection));
   return *changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
@@ -247,8 +248,9 @@ void CustomersLogic::Read(const CallContext& context, Done<Response> done,
 
 absl::Status CustomersLogic::Guard(const CallContext& context, absl::string_view method,
                                    const google::protobuf::MessageLite& request, Operation& operation) {
-  SAGAMESH_ASSIGN_OR_RETURN(operation.barrier, MakeBarrierCall(kDomain, context, method, SerializeDeterministic(request),
-                                                               MakeUuidV7(clock_.Now(), random_)));
+  SAGAMESH_ASSIGN_OR_RETURN(
+      operation.barrier,
+      MakeBarrierCall(kDomain, context, method, SerializeDeterministic(request), MakeUuidV7(clock_.Now(), random_)));
   operation.store_refusal = context.saga.has_value() || context.idempotency_key.has_value();
   return absl::OkStatus();
 }
@@ -353,7 +355,8 @@ void CustomersLogic::GetProduct(const CallContext& context, const pb::GetProduct
   absl::Status valid = CheckText(kDomain, "sku", request.sku(), kSkuCharactersMax);
   if (!valid.ok()) return done(valid, {});
   Read<pb::GetProductResponse>(
-      context, std::move(done), [sku = request.sku()](sql::Connection& connection) -> absl::StatusOr<pb::GetProductResponse> {
+      context, std::move(done),
+      [sku = request.sku()](sql::Connection& connection) -> absl::StatusOr<pb::GetProductResponse> {
         SAGAMESH_ASSIGN_OR_RETURN(const std::optional<Product> product, FindProduct(connection, sku));
         if (!product.has_value()) return error::ProductNotFound(sku);
         pb::GetProductResponse response;

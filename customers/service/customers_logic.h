@@ -106,8 +106,8 @@ class CustomersLogic {
   void Read(const CallContext& context, Done<Response> done,
             absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read);
   // By the saga, the key or a generated id.
-  absl::Status Guard(const CallContext& context, absl::string_view method,
-                     const google::protobuf::MessageLite& request, Operation& operation);
+  absl::Status Guard(const CallContext& context, absl::string_view method, const google::protobuf::MessageLite& request,
+                     Operation& operation);
   // The guard of a reservation's call: by the saga or the key. `op` is what the method is to a saga.
   absl::Status GuardReservation(const CallContext& context, absl::string_view method, SagaOp op,
                                 const google::protobuf::MessageLite& request, Operation& operation);

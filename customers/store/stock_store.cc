@@ -65,9 +65,9 @@ absl::Status SaveReservations(sql::Connection& connection, Rows rows, const Work
   std::vector<sql::Value> values;
   for (const std::string& order_id : rows == Rows::kNew ? set.new_reservations : set.changed_reservations) {
     const Reservation& reservation = set.reservations.at(order_id);
-    values.insert(values.end(), {reservation.order_id, reservation.owner, static_cast<int64_t>(reservation.status),
-                                 int64_t{reservation.customer_id}, sql::Blob{EncodeLines(reservation)},
-                                 absl::ToUnixMillis(now)});
+    values.insert(values.end(),
+                  {reservation.order_id, reservation.owner, static_cast<int64_t>(reservation.status),
+                   int64_t{reservation.customer_id}, sql::Blob{EncodeLines(reservation)}, absl::ToUnixMillis(now)});
   }
   return Write(connection, rows, "reservations", "order_id",
                {"order_id", "owner", "status", "customer_id", "item_lines", "updated_ms"}, std::move(values));
@@ -77,8 +77,8 @@ absl::Status SaveProducts(sql::Connection& connection, Rows rows, const WorkingS
   std::vector<sql::Value> values;
   for (const std::string& sku : rows == Rows::kNew ? set.new_products : set.changed_products) {
     const Product& product = set.products.at(sku);
-    values.insert(values.end(), {product.sku, product.name, product.price_cents, product.available, product.reserved,
-                                 product.sold});
+    values.insert(values.end(),
+                  {product.sku, product.name, product.price_cents, product.available, product.reserved, product.sold});
   }
   return Write(connection, rows, "products", "sku", {"sku", "name", "price_cents", "available", "reserved", "sold"},
                std::move(values));
@@ -101,8 +101,8 @@ absl::Status SaveCustomers(sql::Connection& connection, const WorkingSet& set, a
     const Customer& customer = set.customers.at(id);
     values.insert(values.end(), {int64_t{id}, customer.name, customer.email, absl::ToUnixMillis(now)});
   }
-  SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "customers", {"customer_id", "name", "email", "created_ms"},
-                                       std::move(values)));
+  SAGAMESH_RETURN_IF_ERROR(
+      sql::Insert(connection, "customers", {"customer_id", "name", "email", "created_ms"}, std::move(values)));
   return sql::Upsert(connection, "sequences", {"name"}, {"name", "next_value"},
                      {std::string(kCustomerSequence), set.next_customer_id});
 }
@@ -147,11 +147,10 @@ absl::Status LoadCustomers(sql::Connection& connection, const std::set<uint32_t>
 }
 
 absl::Status LoadNextCustomerId(sql::Connection& connection, WorkingSet& set) {
-  SAGAMESH_ASSIGN_OR_RETURN(
-      const std::vector<sql::Row> rows,
-      connection.Query(absl::StrCat("SELECT next_value FROM sequences WHERE name=?",
-                                    sql::ForUpdate(connection.dialect())),
-                       {std::string(kCustomerSequence)}));
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows,
+                            connection.Query(absl::StrCat("SELECT next_value FROM sequences WHERE name=?",
+                                                          sql::ForUpdate(connection.dialect())),
+                                             {std::string(kCustomerSequence)}));
   if (!rows.empty()) set.next_customer_id = rows[0].Int(0);
   return absl::OkStatus();
 }
@@ -170,9 +169,9 @@ absl::StatusOr<bool> SaveChanges(sql::Connection& connection, const WorkingSet& 
 }
 
 absl::StatusOr<std::optional<Customer>> FindCustomer(sql::Connection& connection, uint32_t customer_id) {
-  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows,
-                            connection.Query(SelectByKeys(kCustomerColumns, "customers", "customer_id", 1),
-                                             {int64_t{customer_id}}));
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> rows,
+      connection.Query(SelectByKeys(kCustomerColumns, "customers", "customer_id", 1), {int64_t{customer_id}}));
   if (rows.empty()) return std::nullopt;
   return ToCustomer(rows[0]);
 }

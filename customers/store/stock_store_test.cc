@@ -104,9 +104,8 @@ TEST_P(StockStoreTest, WhatIsNotThereIsFoundAbsent) {
 
 TEST_P(StockStoreTest, AReservationComesBackAsItWasSaved) {
   Stock({"a", "b"});
-  ASSERT_OK(Transact({"o"}, {"a", "b"}, [](WorkingSet& set) {
-    ASSERT_OK(Reserve(set, {"o", "saga", 1, {{"a", 3}, {"b", 4}}}));
-  }));
+  ASSERT_OK(Transact({"o"}, {"a", "b"},
+                     [](WorkingSet& set) { ASSERT_OK(Reserve(set, {"o", "saga", 1, {{"a", 3}, {"b", 4}}})); }));
   ASSERT_OK(Transact({"o"}, {"a", "b"}, [](WorkingSet& set) {
     const Reservation& there = set.reservations.at("o");
     EXPECT_EQ(there.owner, "saga");
@@ -119,9 +118,8 @@ TEST_P(StockStoreTest, AReservationComesBackAsItWasSaved) {
     EXPECT_EQ(set.products.at("b").reserved, 4);
     ASSERT_OK(Commit(set, "o", "saga"));
   }));
-  ASSERT_OK(Transact({"o"}, {}, [](WorkingSet& set) {
-    EXPECT_EQ(set.reservations.at("o").status, ReservationStatus::kCommitted);
-  }));
+  ASSERT_OK(Transact(
+      {"o"}, {}, [](WorkingSet& set) { EXPECT_EQ(set.reservations.at("o").status, ReservationStatus::kCommitted); }));
   EXPECT_EQ((*FindProduct(*connection_, "a"))->sold, 3);
 }
 
@@ -176,9 +174,7 @@ TEST_P(StockStoreTest, ANewRowThatIsThereAlreadyIsNeverOverwritten) {
 
 TEST_P(StockStoreTest, AMovementCannotBeWrittenTwice) {
   Stock({"a"});
-  const auto reserve = [](WorkingSet& set) {
-    set.movements.push_back({"a", "o/reserve", "reserve", "o", -1, 1, 0});
-  };
+  const auto reserve = [](WorkingSet& set) { set.movements.push_back({"a", "o/reserve", "reserve", "o", -1, 1, 0}); };
   ASSERT_OK(Transact({}, {}, reserve));
   EXPECT_THAT(Transact({}, {}, reserve), HasCode(absl::StatusCode::kAlreadyExists));
 }

@@ -215,17 +215,17 @@ void CheckAnswers(const Snapshot& snapshot, const std::vector<Answer>& history, 
         Add(violations, "3: order ", response.order_id(), " is not what was answered");
       }
     } else if (answer.method == kConfirmOrder) {
-      const auto& id = Parse<::orders::v1::ConfirmOrderRequest>(answer.request).order_id();
+      const std::string id = Parse<::orders::v1::ConfirmOrderRequest>(answer.request).order_id();
       if (OrderStatus(snapshot, id) != "CONFIRMED") {
         Add(violations, "3: the direct order ", id, " was confirmed and is ", OrderStatus(snapshot, id));
       }
     } else if (answer.method == kCancelOrder) {
-      const auto& id = Parse<::orders::v1::CancelOrderRequest>(answer.request).order_id();
+      const std::string id = Parse<::orders::v1::CancelOrderRequest>(answer.request).order_id();
       if (OrderStatus(snapshot, id) != "CANCELLED") {
         Add(violations, "2: the direct order ", id, " was cancelled and is ", OrderStatus(snapshot, id));
       }
     } else if (answer.method == kCreateOrder) {
-      const auto& id = Parse<::orders::v1::CreateOrderResponse>(*answer.reply).order().order_id();
+      const std::string id = Parse<::orders::v1::CreateOrderResponse>(*answer.reply).order().order_id();
       if (OrderStatus(snapshot, id) == "absent") Add(violations, "3: the direct order ", id, " is gone");
     }
   }
