@@ -48,15 +48,14 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Create(const Environme
   SAGAMESH_ASSIGN_OR_RETURN(engine::Definition process_order, definitions::MakeProcessOrder());
   definitions.Add(std::move(process_order));
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<Process> process, Process::Create(options.process));
-  auto environment =
-      std::unique_ptr<Environment>(new Environment(options, std::move(process), std::move(definitions)));
+  auto environment = std::unique_ptr<Environment>(new Environment(options, std::move(process), std::move(definitions)));
   Environment& raw = *environment;
-  SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve({&raw.coordinator_service_, &raw.saga_service_},
-                                               [&raw] { return raw.journal_.Open(); },
-                                               [&raw] {
-                                                 raw.Beat();
-                                                 raw.runtime_.Recover();
-                                               }));
+  SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve(
+      {&raw.coordinator_service_, &raw.saga_service_}, [&raw] { return raw.journal_.Open(); },
+      [&raw] {
+        raw.Beat();
+        raw.runtime_.Recover();
+      }));
   return environment;
 }
 

@@ -39,7 +39,8 @@ absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> ReadOptions() {
       sagamesh::coordinator::ParseParticipants(absl::GetFlag(FLAGS_participants));
   if (!participants.ok()) return participants.status();
   options.participants = *participants;
-  if (options.runtime.max_inflight_sagas < 1) return absl::InvalidArgumentError("--max-inflight-sagas must be positive");
+  if (options.runtime.max_inflight_sagas < 1)
+    return absl::InvalidArgumentError("--max-inflight-sagas must be positive");
   if (absl::GetFlag(FLAGS_stuck_after) < 1) return absl::InvalidArgumentError("--stuck-after must be positive");
   return options;
 }

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/rpc/health.pb.h"
 
 namespace sagamesh::rpc {
 namespace {
@@ -62,6 +63,7 @@ sigset_t TerminationSignals() {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options) {
   grpc::EnableDefaultHealthCheckService(true);
+  ::grpc::health::v1::HealthCheckRequest::descriptor();  // links the descriptors in, for reflection
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;

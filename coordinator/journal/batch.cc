@@ -34,7 +34,8 @@ absl::StatusOr<BatchEffect> Batch::Run() {
   if (lease.code() == absl::StatusCode::kFailedPrecondition) {
     for (Operation* operation : operations_) {
       if (!std::holds_alternative<ReleaseOperation>(operation->what)) {
-        operation->status = MakeError(absl::StatusCode::kUnavailable, {"coordinator", "SHUTTING_DOWN"}, lease.message());
+        operation->status =
+            MakeError(absl::StatusCode::kUnavailable, {"coordinator", "SHUTTING_DOWN"}, lease.message());
       }
     }
     return BatchEffect::kNothing;

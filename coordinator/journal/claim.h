@@ -24,9 +24,9 @@ struct KeyRow {
   absl::Time claimed;
 };
 
-// Layer 1 of idempotency (docs/semantics.md), pure. `holder` is the saga that `row` names, nullptr if it does not exist;
-// `candidate` is the saga that the caller wants to start. kStarted means: write the candidate and give it the key. It is
-// also the answer if the candidate holds the key already: an earlier, unknown COMMIT succeeded.
+// Layer 1 of idempotency (docs/semantics.md), pure. `holder` is the saga that `row` names, nullptr if it does not
+// exist; `candidate` is the saga that the caller wants to start. kStarted means: write the candidate and give it the
+// key. It is also the answer if the candidate holds the key already: an earlier, unknown COMMIT succeeded.
 ClaimOutcome DecideClaim(const KeyRow& row, const SagaRecord* holder, const SagaRecord& candidate, absl::Time now,
                          absl::Duration content_key_window);
 

@@ -40,7 +40,8 @@ TEST_P(ClaimTable, IsDecidedAsDocumented) {
   const SagaRecord holder = Saga("old", row.kind, row.holder, row.definite);
   SagaRecord candidate = Saga("new", row.kind, Phase::kRunning);
   if (row.other_payload) candidate.fingerprint = "another";
-  const KeyRow key = {.fingerprint = "fingerprint", .saga_id = "old", .status = SettleKey(holder), .claimed = kNow - row.age};
+  const KeyRow key = {
+      .fingerprint = "fingerprint", .saga_id = "old", .status = SettleKey(holder), .claimed = kNow - row.age};
   EXPECT_EQ(DecideClaim(key, &holder, candidate, kNow, kWindow), row.outcome) << row.situation;
 }
 
@@ -60,19 +61,23 @@ INSTANTIATE_TEST_SUITE_P(
         {"explicit, other payload, done", kE, Phase::kSucceeded, false, kSoon, true, ClaimOutcome::kReused},
         {"explicit, other payload, parked", kE, Phase::kParked, false, kSoon, true, ClaimOutcome::kReused},
         {"explicit, failed definitely", kE, Phase::kCompensated, true, kSoon, false, ClaimOutcome::kReplayed},
-        {"explicit, failed definitely, other payload", kE, Phase::kCompensated, true, kSoon, true, ClaimOutcome::kReused},
+        {"explicit, failed definitely, other payload", kE, Phase::kCompensated, true, kSoon, true,
+         ClaimOutcome::kReused},
         {"explicit, failed transiently", kE, Phase::kCompensated, false, kSoon, false, ClaimOutcome::kStarted},
-        {"explicit, failed transiently, other payload", kE, Phase::kCompensated, false, kSoon, true, ClaimOutcome::kReused},
+        {"explicit, failed transiently, other payload", kE, Phase::kCompensated, false, kSoon, true,
+         ClaimOutcome::kReused},
         {"explicit, compensating", kE, Phase::kCompensating, true, kSoon, false, ClaimOutcome::kAttached},
         {"content, compensating", kC, Phase::kCompensating, true, kSoon, false, ClaimOutcome::kAttached},
         {"explicit, parked", kE, Phase::kParked, true, kSoon, false, ClaimOutcome::kAttached},
         {"content, parked", kC, Phase::kParked, false, kSoon, false, ClaimOutcome::kAttached},
         {"content, failed definitely", kC, Phase::kCompensated, true, kSoon, false, ClaimOutcome::kStarted},
         {"content, failed transiently", kC, Phase::kCompensated, false, kSoon, false, ClaimOutcome::kStarted},
-        {"content, finished well before the window", kC, Phase::kSucceeded, false, kLate, false, ClaimOutcome::kStarted},
+        {"content, finished well before the window", kC, Phase::kSucceeded, false, kLate, false,
+         ClaimOutcome::kStarted},
         {"content, parked before the window", kC, Phase::kParked, false, kLate, false, ClaimOutcome::kAttached},
         {"content, running before the window", kC, Phase::kRunning, false, kLate, false, ClaimOutcome::kAttached},
-        {"explicit, finished well before the window", kE, Phase::kSucceeded, false, kLate, false, ClaimOutcome::kReplayed},
+        {"explicit, finished well before the window", kE, Phase::kSucceeded, false, kLate, false,
+         ClaimOutcome::kReplayed},
     }));
 
 TEST(ClaimTest, AKeyThatNobodyClaimedIsTaken) {

@@ -115,12 +115,13 @@ struct Journal::State {
   void Read(absl::AnyInvocable<absl::StatusOr<Result>(sql::Connection&)> query,
             absl::AnyInvocable<void(absl::StatusOr<Result>)> done) {
     if (!opened) return done(DatabaseUnavailable());
-    reader.Submit([query = std::move(query), done = std::move(done)](absl::StatusOr<sql::Connection*> connection) mutable {
-      if (!connection.ok()) return done(ReadError(connection.status()));
-      absl::StatusOr<Result> result = query(**connection);
-      if (!result.ok()) return done(ReadError(result.status()));
-      done(std::move(result));
-    });
+    reader.Submit(
+        [query = std::move(query), done = std::move(done)](absl::StatusOr<sql::Connection*> connection) mutable {
+          if (!connection.ok()) return done(ReadError(connection.status()));
+          absl::StatusOr<Result> result = query(**connection);
+          if (!result.ok()) return done(ReadError(result.status()));
+          done(std::move(result));
+        });
   }
 
   absl::Status Open();

@@ -49,17 +49,17 @@ struct Claimed {
 enum class WriteOutcome { kWritten, kFenced };
 
 struct ListFilter {
-  std::string definition;               // "": every
-  std::optional<Phase> phase;           // nullopt: every
-  std::optional<std::string> key;       // the holder of this explicit key
-  bool stuck = false;                   // only the stuck
-  std::string before_saga_id;           // only sagas with a lower id: the page token
+  std::string definition;          // "": every
+  std::optional<Phase> phase;      // nullopt: every
+  std::optional<std::string> key;  // the holder of this explicit key
+  bool stuck = false;              // only the stuck
+  std::string before_saga_id;      // only sagas with a lower id: the page token
   int limit = 50;
 };
 
 // The coordinator's durable state: sagas, idempotency keys, leases. All writes go through one group commit, in
-// transactions that first read this replica's own lease row and are conditional on owner, epoch and version. Methods are
-// thread-safe and never block; callbacks come once, on any thread, and must not block.
+// transactions that first read this replica's own lease row and are conditional on owner, epoch and version. Methods
+// are thread-safe and never block; callbacks come once, on any thread, and must not block.
 //
 // Errors of every callback: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INTERNAL as in GroupCommit.
 class Journal {

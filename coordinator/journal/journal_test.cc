@@ -108,11 +108,10 @@ class Process {
       : random_(MakeSystemRandom()),
         database_(faults, std::move(*sql::OpenDatabase("sqlite:" + path))),
         pool_(MakeThreadPool("worker", 4)),
-        journal_(options, database_, *pool_, clock, *random_, registry_,
-                 [this](absl::Span<const SagaRecord> changed) {
-                   MutexLock lock(mutex_);
-                   published_.insert(published_.end(), changed.begin(), changed.end());
-                 }) {}
+        journal_(options, database_, *pool_, clock, *random_, registry_, [this](absl::Span<const SagaRecord> changed) {
+          MutexLock lock(mutex_);
+          published_.insert(published_.end(), changed.begin(), changed.end());
+        }) {}
   ~Process() { pool_->Shutdown(); }
 
   absl::StatusOr<Claimed> Start(SagaRecord saga) {
@@ -134,8 +133,8 @@ class Process {
     return record;
   }
   std::vector<SagaRecord> LoadDue(int limit = 1000) {
-    auto loaded = Await<absl::StatusOr<std::vector<SagaRecord>>>(
-        [&](auto done) { journal_.LoadDue(limit, std::move(done)); });
+    auto loaded =
+        Await<absl::StatusOr<std::vector<SagaRecord>>>([&](auto done) { journal_.LoadDue(limit, std::move(done)); });
     EXPECT_OK(loaded);
     return *std::move(loaded);
   }
@@ -146,7 +145,8 @@ class Process {
     return Await<absl::Status>([&](auto done) { journal_.ReleaseLease(std::move(done)); });
   }
   SagaRecord Get(const std::string& id) {
-    auto record = Await<absl::StatusOr<std::optional<SagaRecord>>>([&](auto done) { journal_.Get(id, std::move(done)); });
+    auto record =
+        Await<absl::StatusOr<std::optional<SagaRecord>>>([&](auto done) { journal_.Get(id, std::move(done)); });
     EXPECT_OK(record);
     return **record;
   }
@@ -211,7 +211,8 @@ class JournalTest : public ::testing::Test {
     ASSERT_OK(process_->journal().Open());
   }
 
-  SagaRecord NewSaga(const std::string& key, KeyKind kind = KeyKind::kExplicit, const std::string& payload = "payload") {
+  SagaRecord NewSaga(const std::string& key, KeyKind kind = KeyKind::kExplicit,
+                     const std::string& payload = "payload") {
     SagaRecord saga;
     saga.saga_id = MakeUuidV7(clock_.Now(), process_->random());
     saga.definition = "process_order";

@@ -16,10 +16,10 @@ enum class LeaseState { kOpen, kClosed, kMissing };
 
 absl::StatusOr<LeaseState> ReadLease(sql::Connection& connection, const std::string& incarnation) {
   const sql::Value parameters[] = {incarnation};
-  const auto rows = connection.Query(
-      absl::StrCat("SELECT closed FROM leases WHERE incarnation = ?",
-                   connection.dialect() == sql::Dialect::kMysql ? " LOCK IN SHARE MODE" : ""),
-      parameters);
+  const auto rows =
+      connection.Query(absl::StrCat("SELECT closed FROM leases WHERE incarnation = ?",
+                                    connection.dialect() == sql::Dialect::kMysql ? " LOCK IN SHARE MODE" : ""),
+                       parameters);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return LeaseState::kMissing;
   return (*rows)[0].Int(0) == 0 ? LeaseState::kOpen : LeaseState::kClosed;
@@ -185,9 +185,10 @@ absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connec
 absl::Status ForgetLeases(sql::Connection& connection, Replica& replica) {
   const sql::Value parameters[] = {replica.incarnation()};
   return connection
-      .Execute("DELETE FROM leases WHERE closed = 1 AND incarnation <> ? AND NOT EXISTS "
-               "(SELECT 1 FROM sagas WHERE sagas.open_owner = leases.incarnation)",
-               parameters)
+      .Execute(
+          "DELETE FROM leases WHERE closed = 1 AND incarnation <> ? AND NOT EXISTS "
+          "(SELECT 1 FROM sagas WHERE sagas.open_owner = leases.incarnation)",
+          parameters)
       .status();
 }
 

@@ -39,8 +39,8 @@ absl::Status DecodeRecord(absl::string_view bytes, engine::SagaRecord& record) {
     return absl::DataLossError("the record is damaged");
   }
   if (stored.format() == 0 || stored.format() > kRecordFormat) {
-    return absl::DataLossError(absl::StrCat("the record has format ", stored.format(), ", this program reads up to ",
-                                            kRecordFormat));
+    return absl::DataLossError(
+        absl::StrCat("the record has format ", stored.format(), ", this program reads up to ", kRecordFormat));
   }
   if (stored.key_kind() != static_cast<uint32_t>(engine::KeyKind::kContent) &&
       stored.key_kind() != static_cast<uint32_t>(engine::KeyKind::kExplicit)) {

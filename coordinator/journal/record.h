@@ -15,8 +15,8 @@ inline constexpr uint32_t kRecordFormat = 1;
 // The part of a saga that is no column of its row, as deterministic bytes.
 std::string EncodeRecord(const engine::SagaRecord& record);
 
-// Reads it into `record`, whose columns (id, definition, phase, stuck, owner, epoch, version, takeovers, times) are left
-// as they are. DATA_LOSS if the bytes are damaged or of a newer format; `record` is then unchanged.
+// Reads it into `record`, whose columns (id, definition, phase, stuck, owner, epoch, version, takeovers, times) are
+// left as they are. DATA_LOSS if the bytes are damaged or of a newer format; `record` is then unchanged.
 absl::Status DecodeRecord(absl::string_view bytes, engine::SagaRecord& record);
 
 }  // namespace sagamesh::journal

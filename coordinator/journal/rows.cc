@@ -9,11 +9,11 @@
 namespace sagamesh::journal {
 namespace {
 
-constexpr absl::string_view kSagaColumnNames[] = {"saga_id", "definition", "phase",      "stuck",      "owner",
-                                                  "epoch",   "version",    "takeovers",  "open_owner", "due_ms",
+constexpr absl::string_view kSagaColumnNames[] = {"saga_id",    "definition", "phase",     "stuck",      "owner",
+                                                  "epoch",      "version",    "takeovers", "open_owner", "due_ms",
                                                   "created_ms", "updated_ms", "record"};
-constexpr absl::string_view kKeyColumnNames[] = {"key_hash",    "principal", "definition", "kind",      "idempotency_key",
-                                                 "fingerprint", "saga_id",   "status",     "claimed_ms"};
+constexpr absl::string_view kKeyColumnNames[] = {
+    "key_hash", "principal", "definition", "kind", "idempotency_key", "fingerprint", "saga_id", "status", "claimed_ms"};
 
 std::vector<sql::Value> TextValues(const std::vector<std::string>& texts) {
   return std::vector<sql::Value>(texts.begin(), texts.end());

@@ -37,7 +37,7 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
   void ParkUnknownDefinition(SagaRecord record);
   void DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>> records);
   void LoadDueAfter(absl::Duration delay);
-  void WaitForDeferred();
+  void WaitForDeferred(absl::Duration waited);
   Shard& ShardOf(const std::string& saga_id) { return *shards_[std::hash<std::string>{}(saga_id) % shards_.size()]; }
 
   Shared shared_;
@@ -138,19 +138,22 @@ void Runtime::Impl::DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>
   const int deferred = shared_.deferred;
   shared_.deferred -= std::min(deferred, loaded);
   if (loaded == wanted) return LoadDueAfter(absl::ZeroDuration());
-  WaitForDeferred();
+  WaitForDeferred(absl::ZeroDuration());
 }
 
 void Runtime::Impl::LoadDueAfter(absl::Duration delay) {
   shards_[0]->loop().PostAfter(delay, [self = shared_from_this()] { self->LoadDue(); });
 }
 
-// Looks for due sagas only while some wait in their rows, so that a process at rest leaves its database alone.
-void Runtime::Impl::WaitForDeferred() {
-  shards_[0]->loop().PostAfter(shared_.options.due_poll_interval, [self = shared_from_this()] {
+// Looks often only while this process knows of sagas that wait in their rows, so that at rest it leaves its database
+// alone; now and then all the same, since others become due there too (starts whose COMMIT was reported lost).
+void Runtime::Impl::WaitForDeferred(absl::Duration waited) {
+  const absl::Duration interval = shared_.options.due_poll_interval;
+  shards_[0]->loop().PostAfter(interval, [self = shared_from_this(), waited = waited + interval] {
     if (self->draining_) return;
-    if (self->shared_.deferred > 0) return self->LoadDue();
-    self->WaitForDeferred();
+    const bool due = self->shared_.deferred > 0 || waited >= self->shared_.options.due_poll_at_rest;
+    if (due) return self->LoadDue();
+    self->WaitForDeferred(waited);
   });
 }
 

@@ -27,8 +27,9 @@ struct RuntimeOptions {
   // How long callers wait for the compensation to end before they are told its cause.
   absl::Duration compensation_wait = absl::Seconds(5);
   engine::EngineOptions engine;
-  // How often due sagas are looked for while there may be some.
+  // How often due sagas are looked for while there are some, and otherwise.
   absl::Duration due_poll_interval = absl::Seconds(1);
+  absl::Duration due_poll_at_rest = absl::Seconds(5);
   int due_page_sagas = 256;
 };
 

@@ -7,6 +7,7 @@
 #include <future>
 #include <map>
 
+#include "common/exec/mutex.h"
 #include "common/exec/threads.h"
 #include "common/sql/open.h"
 #include "common/status/error.h"

@@ -14,8 +14,8 @@ std::string Fingerprint(const std::string& definition, const std::string& canoni
   }
   // Lengths keep the parts apart.
   std::string bytes = "sagamesh/1";
-  for (absl::string_view part : {absl::string_view(definition), absl::string_view(canonical_input),
-                                 absl::string_view(fault_spec)}) {
+  for (absl::string_view part :
+       {absl::string_view(definition), absl::string_view(canonical_input), absl::string_view(fault_spec)}) {
     absl::StrAppend(&bytes, " ", part.size(), ":", part);
   }
   return Sha256Hex(bytes);

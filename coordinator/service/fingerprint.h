@@ -8,8 +8,9 @@
 
 namespace sagamesh::coordinator {
 
-// What a request was, and its key where the caller sends none: SHA-256 over a version tag, the definition, the canonical
-// input and the fault that is to be injected (so that a request with a fault is not answered from one without).
+// What a request was, and its key where the caller sends none: SHA-256 over a version tag, the definition, the
+// canonical input and the fault that is to be injected (so that a request with a fault is not answered from one
+// without).
 std::string Fingerprint(const std::string& definition, const std::string& canonical_input,
                         const std::optional<Fault>& fault);
 

@@ -61,8 +61,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<pb::WatchSagasRespons
 grpc::ServerWriteReactor<pb::WatchSagasResponse>* GrpcSagaService::WatchSagas(grpc::CallbackServerContext* context,
                                                                               const pb::WatchSagasRequest* request) {
   const rpc::EdgeOptions& options = edge_.options();
-  absl::StatusOr<CallContext> call =
-      rpc::ReadCallContext(options.domain, *context, options.enable_fault_injection);
+  absl::StatusOr<CallContext> call = rpc::ReadCallContext(options.domain, *context, options.enable_fault_injection);
   if (!call.ok()) return new WatchReactor(logic_, call.status());
   if (options.admission) {
     if (absl::Status admitted = options.admission(); !admitted.ok()) return new WatchReactor(logic_, admitted);

@@ -118,8 +118,8 @@ class GrpcServiceTest : public ::testing::Test {
     item->set_quantity(quantity);
     return request;
   }
-  absl::StatusOr<::coordinator::v1::ProcessOrderResponse> Process(
-      const ::coordinator::v1::ProcessOrderRequest& request, grpc::ClientContext& context) {
+  absl::StatusOr<::coordinator::v1::ProcessOrderResponse> Process(const ::coordinator::v1::ProcessOrderRequest& request,
+                                                                  grpc::ClientContext& context) {
     ::coordinator::v1::ProcessOrderResponse response;
     const absl::Status status = rpc::FromGrpc(coordinator_->ProcessOrder(&context, request, &response));
     if (!status.ok()) return status;

@@ -99,8 +99,9 @@ void Watcher::Advance() {
     }
   }
   if (done != nullptr) return done(std::move(result));
-  reader_(from.updated_ms, from.saga_id, limits_.page_sagas,
-          [self = shared_from_this()](absl::StatusOr<std::vector<SagaRecord>> page) { self->PageRead(std::move(page)); });
+  reader_(
+      from.updated_ms, from.saga_id, limits_.page_sagas,
+      [self = shared_from_this()](absl::StatusOr<std::vector<SagaRecord>> page) { self->PageRead(std::move(page)); });
 }
 
 std::optional<SagaRecord> Watcher::TakeChange() {

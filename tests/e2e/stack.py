@@ -127,10 +127,12 @@ class Stack:
         return process.wait(timeout=30)
 
     def stop(self):
-        for name in reversed(SERVICES):
-            if name in self.processes:
-                self.terminate(name)
         self.rest.close()
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(timeout=30)
+        self.processes.clear()
 
     # REST
     def url(self, face, path):
