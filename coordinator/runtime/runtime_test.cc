@@ -57,6 +57,11 @@ class FakeSteps final : public StepCaller {
     }
     for (Reply& reply : replies) reply(answer);
   }
+  // The replies that were kept are lost with the coordinator that waited for them; later calls are held again.
+  void LoseHeld() {
+    MutexLock lock(mutex_);
+    for (auto& [method, replies] : held_) replies.clear();
+  }
   int Count(const std::string& method) {
     MutexLock lock(mutex_);
     return static_cast<int>(std::count(calls_.begin(), calls_.end(), method));
@@ -164,10 +169,12 @@ class RuntimeTest : public ::testing::Test {
   }
   ~RuntimeTest() override {
     coordinator_.reset();
+    steps_.LoseHeld();
     std::filesystem::remove_all(directory_);
   }
   void Restart() {
     coordinator_.reset();
+    steps_.LoseHeld();
     coordinator_ = std::make_unique<Coordinator>(directory_ + "/journal.db", steps_, options_);
   }
   template <typename Condition>
