@@ -10,9 +10,9 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Create(const Environme
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<Process> process, Process::Create(options.process));
   auto environment = std::unique_ptr<Environment>(new Environment(options, std::move(process)));
   Environment& raw = *environment;
-  SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve({&raw.orders_service_},
-                                               [&raw] { return OrdersLogic::Open(raw.process_->database()); },
-                                               [&raw] { raw.logic_.StartSweeping(); }));
+  SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve(
+      {&raw.orders_service_}, [&raw] { return OrdersLogic::Open(raw.process_->database()); },
+      [&raw] { raw.logic_.StartSweeping(); }));
   return environment;
 }
 

@@ -33,8 +33,7 @@ std::optional<int> CountPrintable(absl::string_view text) {
 
 }  // namespace
 
-absl::Status CheckText(absl::string_view domain, absl::string_view field, absl::string_view value,
-                       int characters_max) {
+absl::Status CheckText(absl::string_view domain, absl::string_view field, absl::string_view value, int characters_max) {
   const std::optional<int> characters = CountPrintable(value);
   if (characters.has_value() && *characters >= 1 && *characters <= characters_max) return absl::OkStatus();
   return InvalidField(domain, field, absl::StrCat("must be 1 to ", characters_max, " printable characters"));

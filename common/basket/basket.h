@@ -27,8 +27,8 @@ absl::Status CheckText(absl::string_view domain, absl::string_view field, absl::
 // 1 to kQuantityMax.
 absl::Status CheckQuantity(absl::string_view domain, absl::string_view field, int64_t quantity);
 
-// Checks the lines (1 to kBasketLinesMax; sku and quantity of each, and the quantity after merging), then merges them by
-// sku and sorts them by it, so that equal baskets are equal. INVALID_ARGUMENT with the field's name, for example
+// Checks the lines (1 to kBasketLinesMax; sku and quantity of each, and the quantity after merging), then merges them
+// by sku and sorts them by it, so that equal baskets are equal. INVALID_ARGUMENT with the field's name, for example
 // "items[2].quantity".
 absl::StatusOr<std::vector<BasketLine>> CanonicalBasket(absl::string_view domain, std::vector<BasketLine> lines);
 

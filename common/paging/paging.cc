@@ -25,8 +25,7 @@ std::string MakePageToken(absl::string_view list, const std::vector<std::string>
 }
 
 absl::StatusOr<std::vector<std::string>> ReadPageToken(absl::string_view domain, absl::string_view field,
-                                                       absl::string_view list, size_t parts,
-                                                       absl::string_view token) {
+                                                       absl::string_view list, size_t parts, absl::string_view token) {
   if (token.empty()) return std::vector<std::string>(parts);
   std::string text;
   if (!absl::WebSafeBase64Unescape(token, &text)) return InvalidField(domain, field, "is not a token of this list");

@@ -22,8 +22,7 @@ std::string MakePageToken(absl::string_view list, const std::vector<std::string>
 
 // The position (of `parts` parts) in a token; all empty for an empty token. INVALID_ARGUMENT naming `field`.
 absl::StatusOr<std::vector<std::string>> ReadPageToken(absl::string_view domain, absl::string_view field,
-                                                       absl::string_view list, size_t parts,
-                                                       absl::string_view token);
+                                                       absl::string_view list, size_t parts, absl::string_view token);
 
 }  // namespace sagamesh
 

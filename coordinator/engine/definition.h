@@ -40,7 +40,7 @@ struct Step {
 struct Definition {
   std::string name;
   uint32_t version = 1;
-  std::string input_type;   // full name of the message, "coordinator.v1.ProcessOrderRequest"
+  std::string input_type;  // full name of the message, "coordinator.v1.ProcessOrderRequest"
   std::string output_type;
   // Checks the input and makes it canonical, so that equal requests have equal bytes. INVALID_ARGUMENT with the field's
   // name.

@@ -161,9 +161,9 @@ void Decider::Succeed() {
 absl::Status ClientError(const absl::Status& cause, const std::string& saga_id, const std::string& step) {
   absl::Status error = cause;
   if (!GetErrorInfo(cause).has_value()) {
-    error = MakeError(cause.code(), {kDomain, "STEP_FAILED"},
-                      absl::StrCat("step ", step, " failed: ", absl::StatusCodeToString(cause.code())),
-                      {{"step", step}});
+    error =
+        MakeError(cause.code(), {kDomain, "STEP_FAILED"},
+                  absl::StrCat("step ", step, " failed: ", absl::StatusCodeToString(cause.code())), {{"step", step}});
   }
   return WithErrorMetadata(error, "saga_id", saga_id);
 }
@@ -205,8 +205,9 @@ void Decider::BeginCompensating() {
 
 void Decider::SendCompensation() {
   const Compensation& compensation = saga_.plan[saga_.compensation];
-  Do(CallStep{++saga_.turn, compensation.method, compensation.request,
-              StepContext(compensation.step, SagaOp::kCompensation, surroundings_.now + options_.compensation_timeout)});
+  Do(CallStep{
+      ++saga_.turn, compensation.method, compensation.request,
+      StepContext(compensation.step, SagaOp::kCompensation, surroundings_.now + options_.compensation_timeout)});
 }
 
 void Decider::CompensationFailed(const absl::Status& status) {

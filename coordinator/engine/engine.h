@@ -14,8 +14,8 @@
 #include "coordinator/engine/saga.h"
 
 // The saga engine: a pure state machine. Decide takes a saga, an event and the time, and returns what to do; it has no
-// I/O, clock, randomness or threads. The runtime carries the actions out and turns their ends into events. (The shape is
-// that of Restate's partition state machine: state and event in, list of actions out.)
+// I/O, clock, randomness or threads. The runtime carries the actions out and turns their ends into events. (The shape
+// is that of Restate's partition state machine: state and event in, list of actions out.)
 
 namespace sagamesh::engine {
 

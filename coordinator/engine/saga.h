@@ -30,9 +30,9 @@ struct SagaRecord {
   uint32_t definition_version = 1;
 
   // Fencing: a write is conditional on all three.
-  std::string owner;     // incarnation of the replica
-  uint64_t epoch = 1;    // rises with every takeover
-  uint64_t version = 0;  // rises with every write
+  std::string owner;       // incarnation of the replica
+  uint64_t epoch = 1;      // rises with every takeover
+  uint64_t version = 0;    // rises with every write
   uint32_t takeovers = 0;  // in a row, without progress
 
   // Layer 1's key, and what the request was.

@@ -103,10 +103,9 @@ void Runtime::Impl::Adopt(SagaRecord record, bool recovered) {
 void Runtime::Impl::ParkUnknownDefinition(SagaRecord record) {
   record.phase = engine::Phase::kParked;
   record.park_reason = "DEFINITION_UNKNOWN: " + record.definition;
-  shared_.journal.Write(std::move(record), std::nullopt,
-                        [self = shared_from_this()](absl::StatusOr<journal::WriteOutcome>, SagaRecord) {
-                          self->shared_.inflight--;
-                        });
+  shared_.journal.Write(
+      std::move(record), std::nullopt,
+      [self = shared_from_this()](absl::StatusOr<journal::WriteOutcome>, SagaRecord) { self->shared_.inflight--; });
 }
 
 void Runtime::Impl::Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done) {
@@ -121,10 +120,10 @@ void Runtime::Impl::LoadDue() {
   const int room = shared_.options.max_inflight_sagas - shared_.inflight;
   const int wanted = std::min(shared_.options.due_page_sagas, room);
   if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval);
-  shared_.journal.LoadDue(
-      wanted, [self = shared_from_this(), wanted](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
-        self->DueLoaded(wanted, std::move(records));
-      });
+  shared_.journal.LoadDue(wanted,
+                          [self = shared_from_this(), wanted](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
+                            self->DueLoaded(wanted, std::move(records));
+                          });
 }
 
 void Runtime::Impl::DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>> records) {
@@ -166,16 +165,16 @@ Runtime::~Runtime() = default;
 
 void Runtime::Run(Request request, AnswerCallback done) {
   const absl::Time deadline = request.call.deadline;
-  impl_->Claim(std::move(request), [impl = impl_, deadline, done = std::move(done)](
-                                       absl::StatusOr<Claimed> claimed) mutable {
-    if (!claimed.ok()) return done(claimed.status());
-    if (claimed->outcome != ClaimOutcome::kReplayed) {
-      return impl->Attach(claimed->saga.saga_id, deadline, std::move(done));
-    }
-    Answer answer = AnswerOf(claimed->saga);
-    answer.replayed = true;
-    done(std::move(answer));
-  });
+  impl_->Claim(std::move(request),
+               [impl = impl_, deadline, done = std::move(done)](absl::StatusOr<Claimed> claimed) mutable {
+                 if (!claimed.ok()) return done(claimed.status());
+                 if (claimed->outcome != ClaimOutcome::kReplayed) {
+                   return impl->Attach(claimed->saga.saga_id, deadline, std::move(done));
+                 }
+                 Answer answer = AnswerOf(claimed->saga);
+                 answer.replayed = true;
+                 done(std::move(answer));
+               });
 }
 
 void Runtime::Start(Request request, StartCallback done) { impl_->Claim(std::move(request), std::move(done)); }

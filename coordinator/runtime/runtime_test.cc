@@ -136,7 +136,8 @@ class Coordinator {
   }
   std::future<absl::StatusOr<Answer>> Begin(Runtime::Request request) {
     auto promise = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
-    runtime_.Run(std::move(request), [promise](absl::StatusOr<Answer> answer) { promise->set_value(std::move(answer)); });
+    runtime_.Run(std::move(request),
+                 [promise](absl::StatusOr<Answer> answer) { promise->set_value(std::move(answer)); });
     return promise->get_future();
   }
   absl::StatusOr<Answer> Run(Runtime::Request request) { return Begin(std::move(request)).get(); }
@@ -277,7 +278,8 @@ TEST_F(RuntimeTest, ACallerPastItsDeadlineIsToldSoAndTheSagaGoesOn) {
   steps_.Hold("S/a");
   auto request = coordinator_->Request("x");
   request.call.deadline = coordinator_->clock().Now() + absl::Milliseconds(100);
-  EXPECT_THAT(coordinator_->Run(std::move(request)), IsError(absl::StatusCode::kDeadlineExceeded, "SAGA_STILL_RUNNING"));
+  EXPECT_THAT(coordinator_->Run(std::move(request)),
+              IsError(absl::StatusCode::kDeadlineExceeded, "SAGA_STILL_RUNNING"));
   steps_.Release("S/a", std::string("ok"));
   ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
   EXPECT_TRUE(coordinator_->Run(coordinator_->Request("x"))->replayed);

@@ -51,9 +51,8 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
   if (found == slots_.end()) return;  // forgotten meanwhile: the event is late
   Slot& slot = found->second;
   const Phase before = slot.saga.record.phase;
-  engine::Decision decision =
-      engine::Decide(shared_.options.engine, *slot.definition, std::move(slot.saga), std::move(event),
-                     {shared_.clock.Now(), shared_.random.NextDouble()});
+  engine::Decision decision = engine::Decide(shared_.options.engine, *slot.definition, std::move(slot.saga),
+                                             std::move(event), {shared_.clock.Now(), shared_.random.NextDouble()});
   slot.saga = std::move(decision.saga);
   if (slot.saga.record.phase != before) {
     shared_.metrics.Entered(slot.saga.record.phase);
@@ -67,12 +66,12 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
 void Shard::CarryOut(const std::string& saga_id, engine::WriteJournal action) {
   SagaRecord record = action.record;
   const std::optional<absl::Time> due = action.due;
-  shared_.journal.Write(std::move(record), due,
-                        OnLoop([saga_id, action = std::move(action)](
-                                   Shard& shard, absl::StatusOr<journal::WriteOutcome> outcome,
-                                   SagaRecord written) mutable {
-                          shard.Written(saga_id, std::move(action), std::move(outcome), std::move(written));
-                        }));
+  shared_.journal.Write(
+      std::move(record), due,
+      OnLoop([saga_id, action = std::move(action)](Shard& shard, absl::StatusOr<journal::WriteOutcome> outcome,
+                                                   SagaRecord written) mutable {
+        shard.Written(saga_id, std::move(action), std::move(outcome), std::move(written));
+      }));
 }
 
 void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
@@ -115,18 +114,19 @@ void Shard::CarryOut(const std::string& saga_id, engine::SetTimer action) {
 void Shard::CarryOut(const std::string& saga_id, engine::ReadRow action) {
   const uint64_t turn = action.turn;
   shared_.journal.Get(saga_id, OnLoop([saga_id, turn](Shard& shard, absl::StatusOr<std::optional<SagaRecord>> row) {
-    const auto slot = shard.slots_.find(saga_id);
-    if (slot == shard.slots_.end()) return;
-    if (!row.ok()) {
-      shard.loop_.PostAfter(kRowPollInterval, [self = shard.shared_from_this(), saga_id, turn] {
-        self->CarryOut(saga_id, engine::ReadRow{turn});
-      });
-      return;
-    }
-    const SagaRecord& ours = slot->second.saga.record;
-    const bool still_owner = row->has_value() && (*row)->owner == ours.owner && (*row)->epoch == ours.epoch;
-    shard.Happen(saga_id, engine::RowRead{turn, still_owner});
-  }));
+                        const auto slot = shard.slots_.find(saga_id);
+                        if (slot == shard.slots_.end()) return;
+                        if (!row.ok()) {
+                          shard.loop_.PostAfter(kRowPollInterval, [self = shard.shared_from_this(), saga_id, turn] {
+                            self->CarryOut(saga_id, engine::ReadRow{turn});
+                          });
+                          return;
+                        }
+                        const SagaRecord& ours = slot->second.saga.record;
+                        const bool still_owner =
+                            row->has_value() && (*row)->owner == ours.owner && (*row)->epoch == ours.epoch;
+                        shard.Happen(saga_id, engine::RowRead{turn, still_owner});
+                      }));
 }
 
 void Shard::CarryOut(const std::string& saga_id, engine::AnswerCallers) {
@@ -144,16 +144,15 @@ void Shard::CarryOut(const std::string& saga_id, engine::Forget) {
 void Shard::AnswerLater(const SagaRecord& record) {
   const std::vector<uint64_t> waiters = waiters_.Ids(record.saga_id);
   if (waiters.empty()) return;
-  loop_.PostAfter(shared_.options.compensation_wait,
-                  [self = shared_from_this(), answer = AnswerOf(record), waiters] {
-                    for (uint64_t waiter : waiters) self->waiters_.Finish(answer.saga_id, waiter, answer);
-                  });
+  loop_.PostAfter(shared_.options.compensation_wait, [self = shared_from_this(), answer = AnswerOf(record), waiters] {
+    for (uint64_t waiter : waiters) self->waiters_.Finish(answer.saga_id, waiter, answer);
+  });
 }
 
 void Shard::PollRow(const std::string& saga_id) {
   shared_.journal.Get(saga_id, OnLoop([saga_id](Shard& shard, absl::StatusOr<std::optional<SagaRecord>> row) {
-    shard.RowPolled(saga_id, std::move(row));
-  }));
+                        shard.RowPolled(saga_id, std::move(row));
+                      }));
 }
 
 void Shard::RowPolled(const std::string& saga_id, absl::StatusOr<std::optional<SagaRecord>> row) {

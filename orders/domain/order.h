@@ -45,8 +45,8 @@ struct Caller {
   bool direct() const { return saga_id.empty(); }
 };
 
-// The orders that a batch has loaded and which of them its operations changed. What an operation asks for must have been
-// loaded; an order that is not there is one that does not exist.
+// The orders that a batch has loaded and which of them its operations changed. What an operation asks for must have
+// been loaded; an order that is not there is one that does not exist.
 struct WorkingSet {
   std::map<std::string, Order> orders;
   std::set<std::string> changed;

@@ -95,17 +95,16 @@ void Reserved(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<CreateC
 }
 
 void CreateDirect(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<CreateCall> call, Order order) {
-  parts->writes.Submit(
-      BeginDirectCommand{std::move(order)}, call->barrier, Ends::kNothing, call->context.deadline, call->priority(),
-      [parts, call](absl::StatusOr<Written> written, bool replayed) {
-        if (call->Ended(written, replayed)) return;
-        const auto request = ReserveRequest(written->order);
-        parts->stock.ReserveStock(
-            StockContext(*parts, call->context), request,
-            [parts, call, order = written->order](absl::StatusOr<ReserveResponse> reserved, ReplyInfo) {
-              Reserved(parts, call, order, std::move(reserved));
-            });
-      });
+  parts->writes.Submit(BeginDirectCommand{std::move(order)}, call->barrier, Ends::kNothing, call->context.deadline,
+                       call->priority(), [parts, call](absl::StatusOr<Written> written, bool replayed) {
+                         if (call->Ended(written, replayed)) return;
+                         const auto request = ReserveRequest(written->order);
+                         parts->stock.ReserveStock(StockContext(*parts, call->context), request,
+                                                   [parts, call, order = written->order](
+                                                       absl::StatusOr<ReserveResponse> reserved, ReplyInfo) {
+                                                     Reserved(parts, call, order, std::move(reserved));
+                                                   });
+                       });
 }
 
 }  // namespace

@@ -52,9 +52,9 @@ struct FinishCancelCommand {
   std::string order_id;
   Caller caller;
 };
-using OrderCommand = std::variant<BeginDirectCommand, PriceDirectCommand, RefuseDirectCommand, CreateForSagaCommand,
-                                  CheckConfirmCommand, ConfirmCommand, MarkCancellingCommand, MarkExpiredCommand,
-                                  FinishCancelCommand>;
+using OrderCommand =
+    std::variant<BeginDirectCommand, PriceDirectCommand, RefuseDirectCommand, CreateForSagaCommand, CheckConfirmCommand,
+                 ConfirmCommand, MarkCancellingCommand, MarkExpiredCommand, FinishCancelCommand>;
 
 // What a write ended with. A replay is the call's stored end: nothing was decided anew, and the call is over.
 struct Written {

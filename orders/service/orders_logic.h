@@ -37,8 +37,8 @@ struct OrdersOptions {
   int read_connections = 2;
 };
 
-// OrdersService without its transport. Each method is a chain of callbacks: local writes (one operation of the service's
-// group commit each) and calls to the stock; a crash between any two leaves a state that a repeat, the saga's
+// OrdersService without its transport. Each method is a chain of callbacks: local writes (one operation of the
+// service's group commit each) and calls to the stock; a crash between any two leaves a state that a repeat, the saga's
 // compensation or the sweep ends. Methods are thread-safe and never block; arguments are used during the call only.
 class OrdersLogic {
  public:

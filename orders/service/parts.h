@@ -73,16 +73,17 @@ struct Call {
 template <typename Response>
 absl::Status GuardCall(Call<Response>& call, absl::string_view method, const google::protobuf::MessageLite& request) {
   if (!call.context.saga.has_value() && !call.context.idempotency_key.has_value()) return absl::OkStatus();
-  SAGAMESH_ASSIGN_OR_RETURN(
-      call.barrier, MakeBarrierCall(error::kDomain, call.context, method, SerializeDeterministic(request), ""));
+  SAGAMESH_ASSIGN_OR_RETURN(call.barrier,
+                            MakeBarrierCall(error::kDomain, call.context, method, SerializeDeterministic(request), ""));
   return absl::OkStatus();
 }
 
 // A saga's call must be of the kind that the method is.
 inline absl::Status CheckSagaOp(const CallContext& context, SagaOp op) {
   if (!context.saga.has_value() || context.saga->op == op) return absl::OkStatus();
-  return InvalidField(error::kDomain, "saga-op",
-                      op == SagaOp::kAction ? "must be action for this method" : "must be compensation for this method");
+  return InvalidField(
+      error::kDomain, "saga-op",
+      op == SagaOp::kAction ? "must be action for this method" : "must be compensation for this method");
 }
 
 // The context of a call to the stock on behalf of `context`: the saga's, never the caller's key, and a fault only if it

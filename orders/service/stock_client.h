@@ -16,8 +16,7 @@ class StockClient {
                             Done<::customers::v1::ReserveStockResponse> done) = 0;
   virtual void CommitReservation(const CallContext& context, const ::customers::v1::CommitReservationRequest& request,
                                  Done<::customers::v1::CommitReservationResponse> done) = 0;
-  virtual void ReleaseReservation(const CallContext& context,
-                                  const ::customers::v1::ReleaseReservationRequest& request,
+  virtual void ReleaseReservation(const CallContext& context, const ::customers::v1::ReleaseReservationRequest& request,
                                   Done<::customers::v1::ReleaseReservationResponse> done) = 0;
 };
 

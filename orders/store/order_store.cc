@@ -55,13 +55,12 @@ absl::StatusOr<std::vector<Order>> QueryOrders(sql::Connection& connection, cons
 
 absl::Status LoadOrders(sql::Connection& connection, const std::set<std::string>& order_ids, WorkingSet& set) {
   if (order_ids.empty()) return absl::OkStatus();
-  SAGAMESH_ASSIGN_OR_RETURN(
-      std::vector<Order> orders,
-      QueryOrders(connection,
-                  absl::StrCat("SELECT ", kColumns, " FROM orders WHERE order_id IN (",
-                               sql::Placeholders(order_ids.size()), ") ORDER BY order_id",
-                               sql::ForUpdate(connection.dialect())),
-                  std::vector<sql::Value>(order_ids.begin(), order_ids.end())));
+  SAGAMESH_ASSIGN_OR_RETURN(std::vector<Order> orders,
+                            QueryOrders(connection,
+                                        absl::StrCat("SELECT ", kColumns, " FROM orders WHERE order_id IN (",
+                                                     sql::Placeholders(order_ids.size()), ") ORDER BY order_id",
+                                                     sql::ForUpdate(connection.dialect())),
+                                        std::vector<sql::Value>(order_ids.begin(), order_ids.end())));
   for (Order& order : orders) {
     std::string id = order.id;
     set.orders[std::move(id)] = std::move(order);

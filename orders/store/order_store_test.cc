@@ -34,8 +34,7 @@ Order MakeOrder(const std::string& id, uint32_t customer_id, OrderStatus status,
 
 class OrderStoreTest : public ::testing::TestWithParam<Engine> {
  protected:
-  OrderStoreTest()
-      : database_(GetParam().open(clock_)), connection_(*database_->Connect(sql::Access::kWrite)) {
+  OrderStoreTest() : database_(GetParam().open(clock_)), connection_(*database_->Connect(sql::Access::kWrite)) {
     EXPECT_OK(sql::Migrate(*connection_, Migrations()));
   }
 
@@ -170,11 +169,12 @@ TEST_P(OrderStoreTest, MigratingAgainChangesNothing) {
   EXPECT_TRUE(FindOrder(*connection_, "o-1")->has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Engines, OrderStoreTest,
-    ::testing::Values(Engine{"sqlite",
-                             [](const Clock& clock) { return sql::MakeSqliteDatabase("file:/store?vfs=memdb", clock); }}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Engines, OrderStoreTest,
+                         ::testing::Values(Engine{"sqlite",
+                                                  [](const Clock& clock) {
+                                                    return sql::MakeSqliteDatabase("file:/store?vfs=memdb", clock);
+                                                  }}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace sagamesh::orders

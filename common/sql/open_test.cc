@@ -1,0 +1,72 @@
+#include "common/sql/open.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
+
+namespace sagamesh::sql {
+namespace {
+
+using ::absl::StatusCode;
+using ::sagamesh::testing::HasCode;
+using ::sagamesh::testing::TempDir;
+
+TEST(OpenDatabaseTest, OnlySqliteUrlsAreKnown) {
+  EXPECT_THAT(OpenDatabase("postgres://x"), HasCode(StatusCode::kInvalidArgument));
+  EXPECT_THAT(OpenDatabase("sqlite:"), HasCode(StatusCode::kInvalidArgument));
+}
+
+TEST(OpenDatabaseTest, MakesTheDirectory) {
+  TempDir directory;
+  const auto database = OpenDatabase("sqlite:" + directory.Path("a/b/t.db"));
+  ASSERT_OK(database);
+  EXPECT_OK((*database)->Connect(Access::kWrite));
+}
+
+TEST(OpenDatabaseTest, ASecondOpenerIsRefusedAndToldWhoHoldsIt) {
+  TempDir directory;
+  const std::string url = "sqlite:" + directory.Path("t.db");
+  auto first = OpenDatabase(url);
+  ASSERT_OK(first);
+  const auto second = OpenDatabase(url);
+  EXPECT_THAT(second, HasCode(StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(absl::StrContains(second.status().message(), absl::StrCat("process ", getpid()))) << second.status();
+  first->reset();
+  EXPECT_OK(OpenDatabase(url));
+}
+
+TEST(OpenDatabaseTest, TheSameFileByAnotherNameIsRefusedToo) {
+  TempDir directory;
+  const auto first = OpenDatabase("sqlite:" + directory.Path("t.db"));
+  ASSERT_OK(first);
+  ASSERT_OK((*first)->Connect(Access::kWrite));
+  std::filesystem::create_symlink(directory.Path("t.db"), directory.Path("alias.db"));
+  EXPECT_THAT(OpenDatabase("sqlite:" + directory.Path("alias.db")), HasCode(StatusCode::kFailedPrecondition));
+}
+
+TEST(OpenDatabaseTest, AFileThatCannotBeOpenedYetIsTakenOnceItCan) {
+  TempDir directory;
+  // Where the directory should be there is a file.
+  std::filesystem::create_symlink("/dev/null", directory.Path("var"));
+  const std::string url = "sqlite:" + directory.Path("var/t.db");
+  const auto database = OpenDatabase(url);
+  ASSERT_OK(database);
+  EXPECT_THAT((*database)->Connect(Access::kWrite), HasCode(StatusCode::kUnavailable));
+
+  std::filesystem::remove(directory.Path("var"));
+  std::filesystem::create_directory(directory.Path("var"));
+  EXPECT_OK((*database)->Connect(Access::kWrite));
+  EXPECT_THAT(OpenDatabase(url), HasCode(StatusCode::kFailedPrecondition)) << "the lock was not taken";
+}
+
+}  // namespace
+}  // namespace sagamesh::sql

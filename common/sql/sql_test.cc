@@ -1,0 +1,144 @@
+#include "common/sql/sql.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "common/sql/migrations.h"
+#include "common/sql/sqlite.h"
+#include "common/testing/fake_clock.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
+
+namespace sagamesh::sql {
+namespace {
+
+using ::absl::StatusCode;
+using ::sagamesh::testing::FakeClock;
+using ::sagamesh::testing::HasCode;
+using ::sagamesh::testing::TempDir;
+using ::testing::ElementsAre;
+
+// Keeps the statements it is given: what MySQL would get.
+class FakeMysql final : public Connection {
+ public:
+  Dialect dialect() const override { return Dialect::kMysql; }
+  bool alive() const override { return true; }
+  absl::Status Begin() override { return absl::OkStatus(); }
+  absl::Status Commit() override { return absl::OkStatus(); }
+  absl::Status Rollback() override { return absl::OkStatus(); }
+  absl::StatusOr<int64_t> Execute(absl::string_view statement, absl::Span<const Value>) override {
+    statements.emplace_back(statement);
+    return 0;
+  }
+  absl::StatusOr<std::vector<Row>> Query(absl::string_view, absl::Span<const Value>) override {
+    return std::vector<Row>();
+  }
+
+  std::vector<std::string> statements;
+};
+
+class SqlTest : public ::testing::Test {
+ protected:
+  void CreateTable() {
+    ASSERT_OK(connection_->Execute("CREATE TABLE t (a INTEGER, b INTEGER, c TEXT, PRIMARY KEY (a, b))"));
+  }
+
+  std::vector<std::string> Rows() {
+    std::vector<std::string> rows;
+    const auto found = connection_->Query("SELECT a || '/' || b || '/' || c FROM t ORDER BY a, b");
+    EXPECT_OK(found);
+    for (const Row& row : *found) rows.push_back(row.Text(0));
+    return rows;
+  }
+
+  TempDir directory_;
+  FakeClock clock_;
+  std::unique_ptr<Database> database_ = MakeSqliteDatabase(directory_.Path("t.db"), clock_);
+  std::unique_ptr<Connection> connection_ = *database_->Connect(Access::kWrite);
+};
+
+TEST(PlaceholdersTest, AreAsManyAsAsked) {
+  EXPECT_EQ(Placeholders(0), "");
+  EXPECT_EQ(Placeholders(1), "?");
+  EXPECT_EQ(Placeholders(3), "?,?,?");
+}
+
+TEST_F(SqlTest, UpsertChangesWhatIsThereAndAddsWhatIsNot) {
+  CreateTable();
+  ASSERT_OK(Upsert(*connection_, "t", {"a", "b"}, {"a", "b", "c"},
+                   {int64_t{1}, int64_t{1}, std::string("x"), int64_t{1}, int64_t{2}, std::string("y")}));
+  ASSERT_OK(Upsert(*connection_, "t", {"a", "b"}, {"a", "b", "c"},
+                   {int64_t{1}, int64_t{2}, std::string("z"), int64_t{1}, int64_t{3}, std::string("w")}));
+  EXPECT_THAT(Rows(), ElementsAre("1/1/x", "1/2/z", "1/3/w"));
+}
+
+TEST_F(SqlTest, UpsertOfNothingButTheKeyLeavesARowAsItIs) {
+  CreateTable();
+  ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, {int64_t{1}, int64_t{1}, std::string("x")}));
+  ASSERT_OK(Upsert(*connection_, "t", {"a", "b"}, {"a", "b"}, {int64_t{1}, int64_t{1}}));
+  EXPECT_THAT(Rows(), ElementsAre("1/1/x"));
+}
+
+TEST_F(SqlTest, InsertOfATakenKeyIsAlreadyExists) {
+  CreateTable();
+  ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, {int64_t{1}, int64_t{1}, std::string("x")}));
+  EXPECT_THAT(Insert(*connection_, "t", {"a", "b", "c"}, {int64_t{1}, int64_t{1}, std::string("y")}),
+              HasCode(StatusCode::kAlreadyExists));
+}
+
+TEST_F(SqlTest, MoreRowsThanAStatementTakesAreSplit) {
+  CreateTable();
+  std::vector<Value> values;
+  constexpr int64_t kRows = 25'000;  // 75,000 parameters
+  for (int64_t i = 0; i < kRows; i++) values.insert(values.end(), {i, int64_t{0}, std::string("x")});
+  ASSERT_OK(connection_->Begin());
+  ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, values));
+  ASSERT_OK(Upsert(*connection_, "t", {"a", "b"}, {"a", "b", "c"}, values));
+  ASSERT_OK(connection_->Commit());
+  EXPECT_EQ(connection_->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), kRows);
+}
+
+TEST_F(SqlTest, NoRowsAreNoStatement) {
+  ASSERT_OK(Insert(*connection_, "no_such_table", {"a"}, {}));
+  ASSERT_OK(Upsert(*connection_, "no_such_table", {"a"}, {"a"}, {}));
+}
+
+TEST_F(SqlTest, MysqlGetsItsOwnDialect) {
+  FakeMysql mysql;
+  ASSERT_OK(Upsert(mysql, "t", {"a"}, {"a", "b"}, {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4}}));
+  ASSERT_OK(Upsert(mysql, "t", {"a"}, {"a"}, {int64_t{1}}));
+  EXPECT_THAT(mysql.statements,
+              ElementsAre("INSERT INTO t (a,b) VALUES (?,?),(?,?) ON DUPLICATE KEY UPDATE b=VALUES(b)",
+                          "INSERT INTO t (a) VALUES (?) ON DUPLICATE KEY UPDATE a=a"));
+}
+
+const Migration kFirst{1, "first", {"CREATE TABLE one (id INTEGER PRIMARY KEY)"}, {}};
+const Migration kSecond{2, "second", {"CREATE TABLE two (id INTEGER PRIMARY KEY)", "INSERT INTO two VALUES (7)"}, {}};
+
+TEST_F(SqlTest, MigrationsRunOnceAndInOrder) {
+  ASSERT_OK(Migrate(*connection_, {kFirst}));
+  ASSERT_OK(Migrate(*connection_, {kFirst, kSecond}));
+  ASSERT_OK(Migrate(*connection_, {kFirst, kSecond}));
+  EXPECT_EQ(connection_->Query("SELECT id FROM two")->size(), 1u);
+}
+
+TEST_F(SqlTest, AMigrationThatFailsLeavesNothingOfItself) {
+  const Migration bad{2, "bad", {"CREATE TABLE two (id INTEGER PRIMARY KEY)", "no SQL"}, {}};
+  EXPECT_THAT(Migrate(*connection_, {kFirst, bad}), HasCode(StatusCode::kInternal));
+  EXPECT_THAT(connection_->Query("SELECT id FROM two"), HasCode(StatusCode::kInternal));
+  EXPECT_OK(Migrate(*connection_, {kFirst, kSecond}));
+}
+
+TEST_F(SqlTest, ASchemaThatIsNewerThanTheProgramIsRefused) {
+  ASSERT_OK(Migrate(*connection_, {kFirst, kSecond}));
+  const absl::Status status = Migrate(*connection_, {kFirst});
+  EXPECT_THAT(status, HasCode(StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(absl::StrContains(status.message(), "version 2")) << status;
+}
+
+}  // namespace
+}  // namespace sagamesh::sql
