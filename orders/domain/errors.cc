@@ -39,4 +39,9 @@ absl::Status IdempotencyKeyRequired() {
                    "idempotency-key: is required to confirm an order", {{"field", "idempotency-key"}});
 }
 
+absl::Status IdempotencyKeyReused() {
+  return MakeError(absl::StatusCode::kInvalidArgument, {kDomain, "IDEMPOTENCY_KEY_REUSED"},
+                   "idempotency-key: was used with another payload");
+}
+
 }  // namespace sagamesh::orders::error

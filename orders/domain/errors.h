@@ -15,6 +15,8 @@ absl::Status OrderCancelled(const std::string& order_id);
 absl::Status OrderNotCreated(const std::string& order_id);
 absl::Status OrderOwnedBySaga(const std::string& order_id);
 absl::Status IdempotencyKeyRequired();
+// The key made another order.
+absl::Status IdempotencyKeyReused();
 
 }  // namespace sagamesh::orders::error
 

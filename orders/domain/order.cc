@@ -17,6 +17,14 @@ bool IsCancelled(const Order& order) {
   return order.status == OrderStatus::kCancelling || order.status == OrderStatus::kCancelled;
 }
 
+bool IsSameBasket(const Order& a, const Order& b) {
+  if (a.customer_id != b.customer_id || a.lines.size() != b.lines.size()) return false;
+  for (size_t i = 0; i < a.lines.size(); i++) {
+    if (a.lines[i].sku != b.lines[i].sku || a.lines[i].quantity != b.lines[i].quantity) return false;
+  }
+  return true;
+}
+
 // The only way that an order's status changes.
 Order& Enter(WorkingSet& set, Order& order, OrderStatus status, std::optional<absl::Time> sweep_at) {
   order.status = status;
@@ -35,7 +43,11 @@ Order Insert(WorkingSet& set, const Order& order, OrderStatus status, const Timi
 }  // namespace
 
 absl::StatusOr<Order> BeginDirect(WorkingSet& set, const Order& order, const Timing& timing) {
-  if (const Order* there = Find(set, order.id)) return *there;
+  if (const Order* there = Find(set, order.id)) {
+    if (!IsSameBasket(*there, order)) return error::IdempotencyKeyReused();
+    if (IsCancelled(*there)) return error::OrderCancelled(order.id);
+    return *there;
+  }
   return Insert(set, order, OrderStatus::kPending, timing);
 }
 
@@ -53,7 +65,7 @@ absl::StatusOr<Order> RefuseDirect(WorkingSet& set, const std::string& order_id)
   Order* order = Find(set, order_id);
   if (order == nullptr) return error::OrderNotFound(order_id);
   if (order->status != OrderStatus::kPending) return *order;
-  return Enter(set, *order, OrderStatus::kCancelled, std::nullopt);
+  return Enter(set, *order, OrderStatus::kCancelling, order->created);
 }
 
 absl::StatusOr<Order> CreateForSaga(WorkingSet& set, const Order& order, const Timing& timing) {

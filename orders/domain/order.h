@@ -60,11 +60,13 @@ struct Timing {
 
 // Each changes what it should, or nothing and answers the refusal. Repeats answer what is there.
 
-// A direct order, written before its stock is reserved; one that is there already is answered as it is.
+// A direct order, written before its stock is reserved; one that its key made already is answered as it is.
+// IDEMPOTENCY_KEY_REUSED if that is another basket, ORDER_CANCELLED.
 absl::StatusOr<Order> BeginDirect(WorkingSet& set, const Order& order, const Timing& timing);
 // A direct order whose stock is reserved: PENDING -> CREATED with its prices. ORDER_CANCELLED.
 absl::StatusOr<Order> PriceDirect(WorkingSet& set, const Order& priced, const Timing& timing);
-// A direct order whose reservation was refused: PENDING -> CANCELLED.
+// A direct order whose reservation was refused: PENDING -> CANCELLING, due for the sweep at once. Not straight to
+// CANCELLED: a duplicate of the refused reserve may still find stock, and only a release keeps it out.
 absl::StatusOr<Order> RefuseDirect(WorkingSet& set, const std::string& order_id);
 // A saga's order, its stock reserved. ORDER_OWNED_BY_SAGA, ORDER_CANCELLED.
 absl::StatusOr<Order> CreateForSaga(WorkingSet& set, const Order& order, const Timing& timing);

@@ -5,6 +5,7 @@
 
 #include "common/proto/deterministic.h"
 #include "common/status/error.h"
+#include "orders/domain/errors.h"
 #include "orders/service/messages.h"
 #include "orders/store/order_store.h"
 
@@ -32,18 +33,24 @@ OrderWrites::OrderWrites(Options options, sql::Database& database, WorkerPool& p
                          metrics::Registry& registry)
     : options_(options),
       clock_(clock),
-      group_commit_({.name = "orders", .max_queued_operations = options.max_queued_operations}, database, pool, clock,
-                    random, registry, [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
-                      return RunBatch(connection, operations);
-                    }) {}
+      group_commit_(std::make_unique<GroupCommit<Operation>>(
+          GroupCommitOptions{.name = "orders", .max_queued_operations = options.max_queued_operations}, database, pool,
+          clock, random, registry, [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
+            return RunBatch(connection, operations);
+          })) {}
 
 void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrier, Ends ends, absl::Time deadline,
                          Priority priority, Finish finish) {
-  group_commit_.Submit({std::move(command), std::move(barrier), ends}, deadline, priority,
-                       [finish = std::move(finish)](absl::Status status, Operation& finished) mutable {
-                         if (!status.ok()) return finish(std::move(status), false);
-                         finish(std::move(finished.result), finished.replayed);
-                       });
+  if (group_commit_ == nullptr) {
+    return finish(MakeError(absl::StatusCode::kUnavailable, {error::kDomain, "DATABASE_UNAVAILABLE"},
+                            "the process is shutting down"),
+                  false);
+  }
+  group_commit_->Submit({std::move(command), std::move(barrier), ends}, deadline, priority,
+                        [finish = std::move(finish)](absl::Status status, Operation& finished) mutable {
+                          if (!status.ok()) return finish(std::move(status), false);
+                          finish(std::move(finished.result), finished.replayed);
+                        });
 }
 
 absl::StatusOr<BatchEffect> OrderWrites::RunBatch(sql::Connection& connection,

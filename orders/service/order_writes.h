@@ -1,6 +1,7 @@
 #ifndef SAGAMESH_ORDERS_SERVICE_ORDER_WRITES_H_
 #define SAGAMESH_ORDERS_SERVICE_ORDER_WRITES_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -80,6 +81,9 @@ class OrderWrites {
   OrderWrites(Options options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
               metrics::Registry& registry);
 
+  // Ends what waits with UNAVAILABLE, and whatever comes later. Once no worker runs any more.
+  void Close() { group_commit_.reset(); }
+
   // `barrier` is nullopt where the order's own states are guard enough.
   void Submit(OrderCommand command, std::optional<BarrierCall> barrier, Ends ends, absl::Time deadline,
               Priority priority, Finish finish);
@@ -99,7 +103,7 @@ class OrderWrites {
 
   const Options options_;
   Clock& clock_;
-  GroupCommit<Operation> group_commit_;
+  std::unique_ptr<GroupCommit<Operation>> group_commit_;  // nullptr once closed
 };
 
 }  // namespace sagamesh::orders

@@ -27,6 +27,8 @@ OrdersLogic::OrdersLogic(OrdersOptions options, StockClient& stock, sql::Databas
                          EventLoop& timers, Clock& clock, Random& random, metrics::Registry& registry)
     : parts_(std::make_shared<Parts>(options, stock, database, pool, timers, clock, random, registry)) {}
 
+OrdersLogic::~OrdersLogic() { parts_->writes.Close(); }
+
 absl::Status OrdersLogic::Open(sql::Database& database) {
   SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<sql::Connection> connection, database.Connect(sql::Access::kWrite));
   return sql::Migrate(*connection, Migrations());

@@ -44,6 +44,8 @@ class OrdersLogic {
  public:
   OrdersLogic(OrdersOptions options, StockClient& stock, sql::Database& database, WorkerPool& pool, EventLoop& timers,
               Clock& clock, Random& random, metrics::Registry& registry);
+  // Ends the writes that wait: their callbacks keep the parts alive, which keep them. After the executors' Shutdown.
+  ~OrdersLogic();
 
   // Migrates the schema. Blocks; run it on a worker.
   static absl::Status Open(sql::Database& database);
