@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/exec/mutex.h"
 #include "common/sql/sqlite.h"
 #include "common/status/error.h"
 
@@ -22,6 +24,7 @@ namespace {
 // be dead. The holder's pid is written into it.
 class FileLock {
  public:
+  // FAILED_PRECONDITION, naming the holder's pid, if it is held; UNAVAILABLE if the file cannot be opened.
   static absl::StatusOr<FileLock> Take(const std::string& path);
   FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   ~FileLock() {
@@ -35,32 +38,47 @@ class FileLock {
 
 absl::StatusOr<FileLock> FileLock::Take(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor < 0) return absl::FailedPreconditionError(absl::StrCat("cannot open ", path, ": ", strerror(errno)));
+  if (descriptor < 0) return absl::UnavailableError(absl::StrCat("cannot open ", path, ": ", strerror(errno)));
   FileLock lock(descriptor);
   if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return absl::UnavailableError(absl::StrCat("cannot lock ", path, ": ", strerror(errno)));
     char holder[32] = {};
     const ssize_t size = pread(descriptor, holder, sizeof(holder) - 1, 0);
     return absl::FailedPreconditionError(absl::StrCat(absl::StripSuffix(path, ".lock"), " is in use by process ",
                                                       size > 0 ? absl::string_view(holder, size) : "unknown"));
   }
+  // For people and messages only: the lock holds without it, also on a full disk.
   const std::string pid = absl::StrCat(getpid());
-  if (ftruncate(descriptor, 0) != 0 || pwrite(descriptor, pid.data(), pid.size(), 0) < 0) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot write ", path, ": ", strerror(errno)));
-  }
+  [[maybe_unused]] const bool told =
+      ftruncate(descriptor, 0) == 0 && pwrite(descriptor, pid.data(), pid.size(), 0) >= 0;
   return lock;
 }
 
+// While the lock's file cannot be opened, each Connect tries again: no connection is made without the lock.
 class LockedDatabase final : public Database {
  public:
-  LockedDatabase(const std::string& path, FileLock lock)
-      : lock_(std::move(lock)), database_(MakeSqliteDatabase(path, clock_)) {}
+  explicit LockedDatabase(const std::string& path)
+      : lock_path_(absl::StrCat(path, ".lock")), database_(MakeSqliteDatabase(path, clock_)) {}
+
+  absl::Status Lock() {
+    MutexLock guard(mutex_);
+    if (lock_.has_value()) return absl::OkStatus();
+    SAGAMESH_ASSIGN_OR_RETURN(FileLock lock, FileLock::Take(lock_path_));
+    lock_.emplace(std::move(lock));
+    return absl::OkStatus();
+  }
 
   Dialect dialect() const override { return database_->dialect(); }
   int max_writers() const override { return database_->max_writers(); }
-  absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override { return database_->Connect(access); }
+  absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override {
+    if (absl::Status status = Lock(); !status.ok()) return absl::UnavailableError(status.message());
+    return database_->Connect(access);
+  }
 
  private:
-  FileLock lock_;
+  const std::string lock_path_;
+  Mutex mutex_;
+  std::optional<FileLock> lock_ ABSL_GUARDED_BY(mutex_);
   SystemClock clock_;
   std::unique_ptr<Database> database_;
 };
@@ -72,11 +90,14 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& url) {
   if (!absl::ConsumePrefix(&rest, "sqlite:") || rest.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("db: must be sqlite:PATH, not ", url));
   }
-  const std::string path(rest);
-  std::error_code ignored;  // the lock file's error says more
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  SAGAMESH_ASSIGN_OR_RETURN(FileLock lock, FileLock::Take(absl::StrCat(path, ".lock")));
-  return std::make_unique<LockedDatabase>(path, std::move(lock));
+  std::error_code error;
+  std::filesystem::path path = std::string(rest);
+  std::filesystem::create_directories(path.parent_path(), error);  // opening says why not
+  // One file has one lock, by whatever links it is reached.
+  if (std::filesystem::path canonical = std::filesystem::weakly_canonical(path, error); !error) path = canonical;
+  auto database = std::make_unique<LockedDatabase>(path.string());
+  if (absl::Status status = database->Lock(); absl::IsFailedPrecondition(status)) return status;
+  return database;
 }
 
 }  // namespace sagamesh::sql

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -56,7 +57,7 @@ TEST(OpenDatabaseTest, TheSameFileByAnotherNameIsRefusedToo) {
 TEST(OpenDatabaseTest, AFileThatCannotBeOpenedYetIsTakenOnceItCan) {
   TempDir directory;
   // Where the directory should be there is a file.
-  std::filesystem::create_symlink("/dev/null", directory.Path("var"));
+  std::ofstream(directory.Path("var")) << "x";
   const std::string url = "sqlite:" + directory.Path("var/t.db");
   const auto database = OpenDatabase(url);
   ASSERT_OK(database);

@@ -67,15 +67,5 @@ TEST_F(ReaderTest, ADatabaseThatIsAwayIsUnavailableAndFoundAgain) {
   EXPECT_OK(answers_[1]);
 }
 
-TEST_F(ReaderTest, QueriesThatThePoolNeverRunsAreStillAnswered) {
-  Reader reader(*database_, pool_, 1, 10);
-  for (int i = 0; i < 3; i++) reader.Submit(Note());
-  pool_.Shutdown();
-  ASSERT_EQ(answers_.size(), 3u);
-  reader.Submit(Note());
-  ASSERT_EQ(answers_.size(), 4u);
-  for (const absl::Status& answer : answers_) EXPECT_THAT(answer, HasCode(StatusCode::kUnavailable));
-}
-
 }  // namespace
 }  // namespace sagamesh::sql

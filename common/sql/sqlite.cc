@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <unordered_map>
 #include <utility>
 
@@ -26,7 +27,7 @@ void NowMsFunction(sqlite3_context* context, int, sqlite3_value**) {
 
 class SqliteConnection final : public Connection {
  public:
-  explicit SqliteConnection(sqlite3* handle) : handle_(handle) {}
+  SqliteConnection(sqlite3* handle, Access access) : handle_(handle), access_(access) {}
   ~SqliteConnection() override {
     statements_.clear();
     sqlite3_close_v2(handle_);
@@ -35,7 +36,7 @@ class SqliteConnection final : public Connection {
   Dialect dialect() const override { return Dialect::kSqlite; }
   bool alive() const override { return alive_; }
 
-  absl::Status Begin() override { return Execute("BEGIN IMMEDIATE", {}).status(); }
+  absl::Status Begin() override;
   absl::Status Commit() override;
   absl::Status Rollback() override;
   absl::StatusOr<int64_t> Execute(absl::string_view statement, absl::Span<const Value> parameters) override;
@@ -47,9 +48,12 @@ class SqliteConnection final : public Connection {
   absl::Status Bind(sqlite3_stmt* statement, absl::Span<const Value> parameters);
   // The error of the last call; a transaction that cannot go on is rolled back, a broken connection marked dead.
   absl::Status Failed(absl::string_view statement);
+  // UNAVAILABLE if the file was moved away since it was opened: SQLite would go on in it, out of everyone's sight.
+  absl::Status CheckFileIsThere();
   static absl::Status Dead() { return absl::UnavailableError("the database connection is lost"); }
 
   sqlite3* handle_;
+  const Access access_;
   bool alive_ = true;
   std::unordered_map<std::string, Statement> statements_;
 };
@@ -94,7 +98,10 @@ absl::Status SqliteConnection::Failed(absl::string_view statement) {
     case SQLITE_CANTOPEN:
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+      alive_ = false;
+      return absl::UnavailableError(message);
     case SQLITE_READONLY:
+      if (access_ == Access::kRead) return absl::InternalError(message);  // it was asked to write
       alive_ = false;
       return absl::UnavailableError(message);
     case SQLITE_CONSTRAINT:
@@ -135,11 +142,17 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Prepare(absl::string_view text, 
     // Statements come in a few shapes; only batches of many sizes fill the cache, and those are made again cheaply.
     if (statements_.size() >= kStatementsMax) statements_.clear();
     sqlite3_stmt* prepared = nullptr;
+    const char* tail = nullptr;
     if (sqlite3_prepare_v3(handle_, text.data(), static_cast<int>(text.size()), SQLITE_PREPARE_PERSISTENT, &prepared,
-                           nullptr) != SQLITE_OK) {
+                           &tail) != SQLITE_OK) {
       return Failed(text);
     }
-    found = statements_.emplace(key, Statement(prepared)).first;
+    Statement statement(prepared);
+    // SQLite would leave what follows the first statement undone, without a word.
+    if (prepared == nullptr || tail != text.data() + text.size()) {
+      return absl::InternalError(absl::StrCat("sqlite: not one statement: ", text));
+    }
+    found = statements_.emplace(key, std::move(statement)).first;
   }
   SAGAMESH_RETURN_IF_ERROR(Bind(found->second.get(), parameters));
   return found->second.get();
@@ -160,6 +173,7 @@ absl::StatusOr<int64_t> SqliteConnection::Execute(absl::string_view statement, a
 absl::StatusOr<std::vector<Row>> SqliteConnection::Query(absl::string_view statement,
                                                          absl::Span<const Value> parameters) {
   if (!alive_) return Dead();
+  if (sqlite3_get_autocommit(handle_) != 0) SAGAMESH_RETURN_IF_ERROR(CheckFileIsThere());
   SAGAMESH_ASSIGN_OR_RETURN(sqlite3_stmt * prepared, Prepare(statement, parameters));
   std::vector<Row> rows;
   int code = sqlite3_step(prepared);
@@ -171,7 +185,24 @@ absl::StatusOr<std::vector<Row>> SqliteConnection::Query(absl::string_view state
   return rows;
 }
 
+absl::Status SqliteConnection::CheckFileIsThere() {
+  int moved = 0;
+  if (sqlite3_file_control(handle_, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0) {
+    return absl::OkStatus();
+  }
+  alive_ = false;
+  return absl::UnavailableError("the database's file was moved away");
+}
+
+absl::Status SqliteConnection::Begin() {
+  if (!alive_) return Dead();
+  SAGAMESH_RETURN_IF_ERROR(CheckFileIsThere());
+  return Execute("BEGIN IMMEDIATE", {}).status();
+}
+
 absl::Status SqliteConnection::Commit() {
+  if (!alive_) return Dead();
+  if (sqlite3_get_autocommit(handle_) != 0) return absl::InternalError("sqlite: COMMIT without a transaction");
   const absl::Status status = Execute("COMMIT", {}).status();
   if (status.ok() || status.code() == absl::StatusCode::kAborted) return status;
   // FULL or IOERR: the WAL may hold the commit or not. Only a new connection, reading the file again, can tell.
@@ -196,13 +227,17 @@ class SqliteDatabase final : public Database {
  private:
   const std::string name_;
   const Clock& clock_;
+  // From then on a file that is missing is a database that is away, not a new one.
+  std::atomic<bool> was_there_{false};
 };
 
 absl::StatusOr<std::unique_ptr<Connection>> SqliteDatabase::Connect(Access access) {
   sqlite3* handle = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
+  const bool create = access == Access::kWrite && !was_there_;
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | (create ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(name_.c_str(), &handle, flags, nullptr);
-  auto connection = std::make_unique<SqliteConnection>(handle);
+  auto connection = std::make_unique<SqliteConnection>(handle, access);
   if (code != SQLITE_OK) {
     return absl::UnavailableError(absl::StrCat("cannot open ", name_, ": ", sqlite3_errmsg(handle)));
   }
@@ -211,14 +246,16 @@ absl::StatusOr<std::unique_ptr<Connection>> SqliteDatabase::Connect(Access acces
                              nullptr, nullptr, nullptr);
   std::vector<absl::string_view> setup = {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"};
   if (access == Access::kRead) {
-    // Only the writer checkpoints.
+    // Only the writer checkpoints: a reader neither does when the log has grown nor when it is closed.
     setup.insert(setup.end(), {"PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1"});
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   }
   for (absl::string_view pragma : setup) {
     if (absl::Status status = connection->Execute(pragma, {}).status(); !status.ok()) {
       return absl::UnavailableError(absl::StrCat("cannot open ", name_, ": ", status.message()));
     }
   }
+  if (access == Access::kWrite) was_there_ = true;
   return connection;
 }
 

@@ -98,7 +98,7 @@ TEST_F(SqliteTest, AReaderMayNotWrite) {
   EXPECT_EQ(Count(*writer_), 0);
 }
 
-TEST_F(SqliteTest, AReaderNeitherMakesTheFileNorOpensItAlone) {
+TEST_F(SqliteTest, AReaderDoesNotMakeTheFile) {
   const auto absent = MakeSqliteDatabase(directory_.Path("absent.db"), clock_);
   EXPECT_THAT(absent->Connect(Access::kRead), HasCode(StatusCode::kUnavailable));
   EXPECT_FALSE(std::filesystem::exists(directory_.Path("absent.db")));

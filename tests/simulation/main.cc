@@ -30,19 +30,17 @@ int main(int argc, char** argv) {
     options.intents = absl::GetFlag(FLAGS_intents);
     options.drop_commits = absl::GetFlag(FLAGS_drop_commits);
     const sagamesh::simulation::Outcome outcome = sagamesh::simulation::Simulate(options);
-    std::printf("seed %d: %s, %d steps, %s simulated, trace %016x\n", static_cast<int>(options.seed),
-                outcome.violations.empty() ? "ok" : "FAILED", static_cast<int>(outcome.steps),
-                absl::FormatDuration(absl::Trunc(outcome.simulated, absl::Seconds(1))).c_str(),
-                static_cast<unsigned int>(outcome.trace_hash));
-    for (const std::string& violation : outcome.violations) std::printf("  broken: invariant %s\n", violation.c_str());
+    absl::PrintF("seed %d: %s, %d steps, %s simulated, trace %016x\n", options.seed,
+                 outcome.violations.empty() ? "ok" : "FAILED", outcome.steps,
+                 absl::FormatDuration(absl::Trunc(outcome.simulated, absl::Seconds(1))), outcome.trace_hash);
+    for (const std::string& violation : outcome.violations) absl::PrintF("  broken: invariant %s\n", violation);
     if (!outcome.violations.empty()) {
       failed++;
-      std::printf("  again: scripts/simulate --seed=%d --intents=%d --trace\n", static_cast<int>(options.seed),
-                  options.intents);
+      absl::PrintF("  again: scripts/simulate --seed=%d --intents=%d --trace\n", options.seed, options.intents);
     }
     for (const auto& [name, count] : outcome.counts) counts[name] += count;
     std::fflush(stdout);
   }
-  for (const auto& [name, count] : counts) std::printf("%10d  %s\n", static_cast<int>(count), name.c_str());
+  for (const auto& [name, count] : counts) absl::PrintF("%10d  %s\n", count, name);
   return failed == 0 ? 0 : 1;
 }

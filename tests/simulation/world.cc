@@ -105,7 +105,7 @@ void World::MaybeCrash() {
     }
   }
   if (plan_.steps_per_outage > 0 && rng_.Below(plan_.steps_per_outage) == 0) {
-    Storages(rng_.Below(3))->AwayFor(rng_.Between(absl::Milliseconds(500), absl::Seconds(15)));
+    Storages(rng_.Below(3))->AwayFor(rng_.Between(absl::Milliseconds(500), absl::Seconds(20)));
     outcome_.counts["outages of a database"]++;
   }
 }
@@ -163,6 +163,7 @@ void World::Count(const Snapshot& snapshot) {
   for (const auto& [id, saga] : snapshot.sagas) {
     if (saga.phase == engine::Phase::kSucceeded) counts["sagas succeeded"]++;
     if (saga.phase == engine::Phase::kCompensated) counts["sagas compensated"]++;
+    if (saga.phase == engine::Phase::kParked) counts["sagas parked"]++;
     if (saga.epoch > 1) counts["sagas taken over"]++;
   }
   for (const auto& [id, order] : snapshot.orders) {

@@ -1,0 +1,312 @@
+#include "common/barrier/barrier.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "common/random/random.h"
+#include "common/sql/sqlite.h"
+#include "common/testing/fake_clock.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
+#include "common/uuid/uuid.h"
+
+namespace sagamesh {
+namespace {
+
+using ::absl::StatusCode;
+using ::sagamesh::testing::FakeClock;
+using ::sagamesh::testing::IsError;
+using ::sagamesh::testing::TempDir;
+
+constexpr absl::Duration kRetention = absl::Hours(168);
+constexpr char kMethod[] = "orders.v1.OrdersService/CreateOrder";
+constexpr char kUndoMethod[] = "orders.v1.OrdersService/CancelOrder";
+
+class BarrierTest : public ::testing::Test {
+ protected:
+  std::string SagaId(absl::Duration age = absl::ZeroDuration()) { return MakeUuidV7(clock_.Now() - age, *random_); }
+
+  static BarrierCall Make(const CallContext& context, const std::string& method, const std::string& request,
+                          const std::string& fallback = "fallback") {
+    absl::StatusOr<BarrierCall> call = MakeBarrierCall("orders", context, method, request, fallback);
+    EXPECT_OK(call);
+    return call.ok() ? *std::move(call) : BarrierCall();
+  }
+
+  BarrierCall Action(uint64_t epoch = 1, const std::string& request = "request") {
+    CallContext context;
+    context.saga = SagaCall{saga_id_, "create", SagaOp::kAction, epoch};
+    return Make(context, kMethod, request);
+  }
+
+  BarrierCall Compensation(uint64_t epoch = 1, const std::string& request = "undo") {
+    CallContext context;
+    context.saga = SagaCall{saga_id_, "create", SagaOp::kCompensation, epoch};
+    return Make(context, kUndoMethod, request);
+  }
+
+  static BarrierCall Direct(const std::string& key, const std::string& request, const std::string& principal = "") {
+    CallContext context;
+    context.idempotency_key = key;
+    context.principal = principal;
+    return Make(context, kMethod, request);
+  }
+
+  Verdict Check(const BarrierCall& call) { return CheckBarrier(row_, call, clock_.Now(), kRetention); }
+  bool Proceeds(const BarrierCall& call) { return std::holds_alternative<Proceed>(Check(call)); }
+  // The stored reply that is answered; "refused:" before a refusal's. "none" if there is none.
+  std::string Replayed(const BarrierCall& call) {
+    const Verdict verdict = Check(call);
+    const auto* replay = std::get_if<Replay>(&verdict);
+    return replay == nullptr ? "none" : (replay->refused ? "refused:" : "") + replay->bytes;
+  }
+  absl::Status Refused(const BarrierCall& call) {
+    const Verdict verdict = Check(call);
+    const auto* status = std::get_if<absl::Status>(&verdict);
+    return status == nullptr ? absl::OkStatus() : *status;
+  }
+
+  FakeClock clock_;
+  std::unique_ptr<Random> random_ = MakeSystemRandom();
+  std::string saga_id_ = SagaId();
+  BarrierRow row_;
+};
+
+TEST_F(BarrierTest, AnActionProceedsAndItsRepetitionGetsTheStoredResult) {
+  ASSERT_TRUE(Proceeds(Action()));
+  RecordSuccess(row_, Action(), "done");
+  EXPECT_EQ(Replayed(Action()), "done");
+}
+
+TEST_F(BarrierTest, AnActionWithoutAStoredResultProceedsAgain) {
+  ASSERT_TRUE(Proceeds(Action()));
+  EXPECT_TRUE(Proceeds(Action()));
+}
+
+TEST_F(BarrierTest, ADefiniteRefusalIsReplayedWithItsDetails) {
+  ASSERT_TRUE(Proceeds(Action()));
+  const absl::Status refusal =
+      MakeError(StatusCode::kFailedPrecondition, {"customers", "INSUFFICIENT_STOCK"}, "Stock insuficiente");
+  RecordRefusal(row_, Action(), refusal);
+  EXPECT_EQ(Replayed(Action()), "refused:" + SerializeStatus(refusal));
+}
+
+TEST_F(BarrierTest, AnotherPayloadIsRefused) {
+  ASSERT_TRUE(Proceeds(Action()));
+  RecordSuccess(row_, Action(), "done");
+  EXPECT_THAT(Refused(Action(1, "another")), IsError(StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
+  EXPECT_EQ(Replayed(Action()), "done");
+}
+
+TEST_F(BarrierTest, TheSamePayloadOfAnotherMethodOrStepIsAnotherCall) {
+  ASSERT_TRUE(Proceeds(Action()));
+  RecordSuccess(row_, Action(), "done");
+  CallContext context;
+  context.saga = SagaCall{saga_id_, "other", SagaOp::kAction, 1};
+  EXPECT_TRUE(Proceeds(Make(context, kMethod, "request")));
+  context.saga->step = "create";
+  EXPECT_TRUE(Proceeds(Make(context, "orders.v1.OrdersService/ConfirmOrder", "request")));
+}
+
+TEST_F(BarrierTest, ACompensationProceedsAndItsRepetitionGetsTheStoredResult) {
+  RecordSuccess(row_, Action(), "done");
+  ASSERT_TRUE(Proceeds(Compensation()));
+  RecordSuccess(row_, Compensation(), "undone");
+  EXPECT_EQ(Replayed(Compensation()), "undone");
+}
+
+TEST_F(BarrierTest, ACompensationWhoseResultIsNotStoredYetProceedsAgain) {
+  ASSERT_TRUE(Proceeds(Compensation()));
+  EXPECT_TRUE(row_.compensating);
+  EXPECT_TRUE(Proceeds(Compensation()));
+}
+
+TEST_F(BarrierTest, ACompensationOfAnotherPayloadIsRefused) {
+  ASSERT_TRUE(Proceeds(Compensation()));
+  RecordSuccess(row_, Compensation(), "undone");
+  EXPECT_THAT(Refused(Compensation(1, "another")), IsError(StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
+}
+
+TEST_F(BarrierTest, ALateActionIsRefusedAfterANullCompensation) {
+  ASSERT_TRUE(Proceeds(Compensation()));
+  EXPECT_THAT(Refused(Action()), IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+}
+
+TEST_F(BarrierTest, AnActionThatHadSucceededIsRefusedOnceTheSagaCompensates) {
+  ASSERT_TRUE(Proceeds(Action()));
+  RecordSuccess(row_, Action(), "done");
+  ASSERT_TRUE(Proceeds(Compensation()));
+  EXPECT_THAT(Refused(Action()), IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+}
+
+TEST_F(BarrierTest, EveryOtherStepsActionIsRefusedOnceTheSagaCompensates) {
+  ASSERT_TRUE(Proceeds(Compensation()));
+  CallContext context;
+  context.saga = SagaCall{saga_id_, "confirm", SagaOp::kAction, 2};
+  EXPECT_THAT(Refused(Make(context, kMethod, "x")), IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+}
+
+TEST_F(BarrierTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
+  ASSERT_TRUE(Proceeds(Action(3)));
+  RecordSuccess(row_, Action(3), "done");
+  EXPECT_THAT(Refused(Action(2)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
+  EXPECT_THAT(Refused(Compensation(2)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
+  EXPECT_FALSE(row_.compensating) << "a fenced compensation left its mark";
+  EXPECT_EQ(row_.epoch, 3u);
+}
+
+TEST_F(BarrierTest, AHigherEpochIsTakenAndFencesTheOneBefore) {
+  ASSERT_TRUE(Proceeds(Action(1)));
+  RecordSuccess(row_, Action(1), "done");
+  EXPECT_EQ(Replayed(Action(2)), "done");
+  EXPECT_THAT(Refused(Action(1)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
+}
+
+TEST_F(BarrierTest, ASagaOlderThanTheRetentionIsRefusedAndLeavesNothing) {
+  saga_id_ = SagaId(kRetention + absl::Minutes(1));
+  EXPECT_THAT(Refused(Action()), IsError(StatusCode::kFailedPrecondition, "TOO_OLD"));
+  EXPECT_THAT(Refused(Compensation()), IsError(StatusCode::kFailedPrecondition, "TOO_OLD"));
+  EXPECT_EQ(row_.epoch, 0u);
+  EXPECT_FALSE(row_.compensating);
+  saga_id_ = SagaId(kRetention - absl::Minutes(1));
+  EXPECT_TRUE(Proceeds(Action()));
+}
+
+TEST_F(BarrierTest, ASagaFromTheFutureIsRefused) {
+  saga_id_ = SagaId(-absl::Minutes(11));
+  EXPECT_THAT(Refused(Action()), IsError(StatusCode::kInvalidArgument, "SAGA_ID_INVALID"));
+  saga_id_ = SagaId(-absl::Minutes(9));
+  EXPECT_TRUE(Proceeds(Action())) << "clocks differ";
+}
+
+TEST_F(BarrierTest, ASagaIdThatIsNoUuidV7IsRefused) {
+  CallContext context;
+  context.saga = SagaCall{"1b4e28ba-2fa1-41d2-883f-0016d3cca427", "create", SagaOp::kAction, 1};
+  EXPECT_THAT(MakeBarrierCall("orders", context, kMethod, "x", ""),
+              IsError(StatusCode::kInvalidArgument, "SAGA_ID_INVALID"));
+}
+
+TEST_F(BarrierTest, ADirectKeyIsReplayedAndNotReusedForAnotherPayload) {
+  ASSERT_TRUE(Proceeds(Direct("key", "request")));
+  RecordSuccess(row_, Direct("key", "request"), "done");
+  EXPECT_EQ(Replayed(Direct("key", "request")), "done");
+  EXPECT_THAT(Refused(Direct("key", "another")), IsError(StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
+}
+
+TEST_F(BarrierTest, EachCallHasARowOfItsOwn) {
+  const auto differ = [](const BarrierKey& a, const BarrierKey& b) { return a < b || b < a; };
+  const BarrierKey direct = Direct(saga_id_, "x").key;
+  EXPECT_TRUE(differ(direct, Action().key)) << "a direct caller reached a saga's row";
+  EXPECT_TRUE(differ(direct, Direct(saga_id_, "x", "somebody").key));
+  CallContext without_key;
+  EXPECT_TRUE(differ(direct, Make(without_key, kMethod, "x", saga_id_).key));
+  EXPECT_TRUE(differ(direct, Make({.idempotency_key = saga_id_}, kUndoMethod, "x").key));
+  EXPECT_FALSE(differ(Action().key, Compensation().key)) << "a saga has one row";
+}
+
+// Through a database.
+class BarrierRowsTest : public BarrierTest {
+ protected:
+  BarrierRowsTest() { EXPECT_OK(sql::Migrate(*connection_, {BarrierMigration(1)})); }
+
+  // One transaction with the row of `call`; what `body` changes is saved. Returns how many rows were.
+  template <typename Body>
+  int Transaction(const BarrierCall& call, Body body) {
+    EXPECT_OK(connection_->Begin());
+    absl::StatusOr<BarrierRows> rows = BarrierRows::Load(*connection_, {call.key}, clock_.Now());
+    EXPECT_OK(rows);
+    body(rows->Get(call.key));
+    const absl::StatusOr<int> saved = rows->Save(*connection_);
+    EXPECT_OK(saved);
+    EXPECT_OK(connection_->Commit());
+    return *saved;
+  }
+
+  Verdict CheckIn(BarrierRow& row, const BarrierCall& call) {
+    return CheckBarrier(row, call, clock_.Now(), kRetention);
+  }
+
+  TempDir directory_;
+  std::unique_ptr<sql::Database> database_ = sql::MakeSqliteDatabase(directory_.Path("t.db"), clock_);
+  std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);
+};
+
+TEST_F(BarrierRowsTest, AResultIsThereInTheNextTransaction) {
+  const std::string bytes("\0\xff done", 7);
+  EXPECT_EQ(Transaction(Action(5),
+                        [&](BarrierRow& row) {
+                          CheckIn(row, Action(5));
+                          RecordSuccess(row, Action(5), bytes);
+                        }),
+            1);
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_EQ(Transaction(Action(5),
+                        [&](BarrierRow& row) {
+                          const Verdict verdict = CheckIn(row, Action(5));
+                          ASSERT_TRUE(std::holds_alternative<Replay>(verdict));
+                          EXPECT_EQ(std::get<Replay>(verdict).bytes, bytes);
+                          EXPECT_EQ(row.epoch, 5u);
+                          EXPECT_EQ(row.created_ms, absl::ToUnixMillis(clock_.Now() - absl::Minutes(1)));
+                        }),
+            0)
+      << "a replay wrote";
+}
+
+TEST_F(BarrierRowsTest, TheMarkOfACompensationWithoutAResultIsSaved) {
+  EXPECT_EQ(Transaction(Compensation(), [&](BarrierRow& row) { CheckIn(row, Compensation()); }), 1);
+  Transaction(Action(), [&](BarrierRow& row) {
+    const Verdict verdict = CheckIn(row, Action());
+    ASSERT_TRUE(std::holds_alternative<absl::Status>(verdict));
+    EXPECT_THAT(std::get<absl::Status>(verdict), IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+  });
+}
+
+TEST_F(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
+  Transaction(Action(1), [&](BarrierRow& row) {
+    CheckIn(row, Action(1));
+    RecordSuccess(row, Action(1), "done");
+  });
+  EXPECT_EQ(Transaction(Action(2), [&](BarrierRow& row) { CheckIn(row, Action(2)); }), 1);
+  Transaction(Action(1), [&](BarrierRow& row) {
+    EXPECT_TRUE(std::holds_alternative<absl::Status>(CheckIn(row, Action(1))));
+  });
+}
+
+TEST_F(BarrierRowsTest, ARefusedCallLeavesNoRow) {
+  saga_id_ = SagaId(kRetention * 2);
+  EXPECT_EQ(Transaction(Action(), [&](BarrierRow& row) { CheckIn(row, Action()); }), 0);
+  EXPECT_TRUE(connection_->Query("SELECT 1 FROM barrier")->empty());
+}
+
+TEST_F(BarrierRowsTest, ManyRowsOfOneTransactionAreLoadedAndSavedTogether) {
+  std::vector<BarrierKey> keys;  // 200 of them, some named twice
+  for (int i = 0; i < 300; i++) keys.push_back({std::to_string(i % 200), i % 2 == 0 ? "saga" : "key//m"});
+  for (uint64_t epoch = 1; epoch <= 2; epoch++) {
+    ASSERT_OK(connection_->Begin());
+    absl::StatusOr<BarrierRows> rows = BarrierRows::Load(*connection_, keys, clock_.Now());
+    ASSERT_OK(rows);
+    for (int i = 0; i < 200; i++) {
+      EXPECT_EQ(rows->Get(keys[i]).epoch, epoch - 1);
+      rows->Get(keys[i]).epoch = epoch;
+    }
+    const absl::StatusOr<int> saved = rows->Save(*connection_);
+    ASSERT_OK(saved);
+    EXPECT_EQ(*saved, 200);
+    ASSERT_OK(connection_->Commit());
+  }
+}
+
+TEST_F(BarrierRowsTest, ARowOfANewerFormatIsNotGuessedAt) {
+  Transaction(Action(), [&](BarrierRow& row) { CheckIn(row, Action()); });
+  // Field 1, the format's version: 99.
+  ASSERT_OK(connection_->Execute("UPDATE barrier SET record=?", {sql::Blob{std::string("\x08\x63", 2)}}));
+  EXPECT_EQ(BarrierRows::Load(*connection_, {Action().key}, clock_.Now()).status().code(), StatusCode::kInternal);
+  ASSERT_OK(connection_->Execute("UPDATE barrier SET record=?", {sql::Blob{"\xff\xff\xff"}}));
+  EXPECT_EQ(BarrierRows::Load(*connection_, {Action().key}, clock_.Now()).status().code(), StatusCode::kInternal);
+}
+
+}  // namespace
+}  // namespace sagamesh
