@@ -156,8 +156,8 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::
   if (parameters.empty()) return rows;
   if (connection.dialect() == sql::Dialect::kMysql) {
     // Takes the exclusive lock of each row at once, present or not; a SELECT of missing rows would lock nothing.
-    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"}, {"id", "scope", "record", "created_ms"},
-                                         std::move(missing)));
+    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"},
+                                         {"id", "scope", "record", "created_ms"}, std::move(missing)));
   }
   SAGAMESH_ASSIGN_OR_RETURN(
       const std::vector<sql::Row> found,
@@ -186,8 +186,8 @@ absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
     values.insert(values.end(), {key.id, key.scope, sql::Blob{std::move(encoded)}, entry.row.created_ms});
   }
   if (changed > 0) {
-    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"}, {"id", "scope", "record", "created_ms"},
-                                         std::move(values)));
+    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"},
+                                         {"id", "scope", "record", "created_ms"}, std::move(values)));
   }
   return changed;
 }

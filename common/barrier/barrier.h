@@ -22,7 +22,8 @@ namespace sagamesh {
 // barrier" of DTM (https://en.dtm.pub/practice/barrier.html), made one row per saga and fenced by epochs.
 //
 // A transaction
-//   1. names the row of each call (BarrierKeyOf) and loads them all, locked, before any other table (BarrierRows::Load);
+//   1. names the row of each call (BarrierKeyOf) and loads them all, locked, before any other table
+//   (BarrierRows::Load);
 //   2. for each call in arrival order: Check; on kProceed it decides and changes its business rows in memory, then
 //      Record (for successes and definite refusals; never for a transient, infrastructure or injected error);
 //   3. writes its business rows and BarrierRows::Save.
@@ -33,9 +34,7 @@ namespace sagamesh {
 struct BarrierKey {
   std::string id;     // first in the primary key
   std::string scope;  // "saga", or "key/<principal>/<method>", or a service's own
-  bool operator<(const BarrierKey& other) const {
-    return std::tie(id, scope) < std::tie(other.id, other.scope);
-  }
+  bool operator<(const BarrierKey& other) const { return std::tie(id, scope) < std::tie(other.id, other.scope); }
 };
 
 struct BarrierResult {

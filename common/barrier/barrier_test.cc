@@ -270,9 +270,8 @@ TEST_F(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
     RecordSuccess(row, Action(1), "done");
   });
   EXPECT_EQ(Transaction(Action(2), [&](BarrierRow& row) { CheckIn(row, Action(2)); }), 1);
-  Transaction(Action(1), [&](BarrierRow& row) {
-    EXPECT_TRUE(std::holds_alternative<absl::Status>(CheckIn(row, Action(1))));
-  });
+  Transaction(Action(1),
+              [&](BarrierRow& row) { EXPECT_TRUE(std::holds_alternative<absl::Status>(CheckIn(row, Action(1)))); });
 }
 
 TEST_F(BarrierRowsTest, ARefusedCallLeavesNoRow) {

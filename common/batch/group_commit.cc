@@ -79,8 +79,8 @@ GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database,
                                {{"queue", options.name}})),
       operations_total(registry.Counter("sagamesh_batch_operations_total", "Operations whose batch was committed.",
                                         {{"queue", options.name}})),
-      retries(registry.Counter("sagamesh_batch_retries_total", "Batches that were run again.",
-                               {{"queue", options.name}})),
+      retries(
+          registry.Counter("sagamesh_batch_retries_total", "Batches that were run again.", {{"queue", options.name}})),
       rejected(registry.Counter("sagamesh_batch_rejected_total", "Operations refused because the queue was full.",
                                 {{"queue", options.name}})),
       depth(registry.Gauge("sagamesh_batch_queue_depth", "Operations that wait.", {{"queue", options.name}})),
@@ -101,8 +101,7 @@ void GroupCommitCore::State::Submit(Item item) {
     if (closed) {
       refusal = DatabaseUnavailable(domain);
     } else if (waiting >= limit) {
-      refusal = Overloaded({domain, "QUEUE_FULL"}, absl::StrCat(waiting, " operations wait already"),
-                           absl::Seconds(1));
+      refusal = Overloaded({domain, "QUEUE_FULL"}, absl::StrCat(waiting, " operations wait already"), absl::Seconds(1));
     } else {
       (is_new ? fresh : accepted).push_back(std::move(item));
       depth.Set(static_cast<double>(waiting + 1));

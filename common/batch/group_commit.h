@@ -62,8 +62,8 @@ class GroupCommitCore {
   };
   using Run = absl::AnyInvocable<absl::StatusOr<BatchEffect>(sql::Connection&, absl::Span<void* const>)>;
 
-  GroupCommitCore(GroupCommitOptions options, sql::Database& database, WorkerPool& pool, Clock& clock,
-                  Random& random, metrics::Registry& registry, Run run);
+  GroupCommitCore(GroupCommitOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
+                  metrics::Registry& registry, Run run);
   ~GroupCommitCore();
 
   void Submit(Item item);

@@ -83,9 +83,7 @@ class GroupCommitTest : public ::testing::Test {
     });
   }
 
-  int64_t Total() {
-    return (*database_.Connect(sql::Access::kRead))->Query("SELECT value FROM total")->at(0).Int(0);
-  }
+  int64_t Total() { return (*database_.Connect(sql::Access::kRead))->Query("SELECT value FROM total")->at(0).Int(0); }
 
   double Counter(const std::string& name) {
     return registry_.Counter("sagamesh_batch_" + name, "", {{"queue", "adds"}}).Value();
@@ -240,8 +238,8 @@ TEST_F(GroupCommitTest, ABatchThatKeepsDeadlockingIsSplit) {
   Submit({1});
   Submit({2});
   pool_.RunAll();
-  EXPECT_THAT(batches_, ElementsAre(ElementsAre(1, 2), ElementsAre(1, 2), ElementsAre(1, 2), ElementsAre(1),
-                                    ElementsAre(2)));
+  EXPECT_THAT(batches_,
+              ElementsAre(ElementsAre(1, 2), ElementsAre(1, 2), ElementsAre(1, 2), ElementsAre(1), ElementsAre(2)));
   for (const absl::Status& status : results_) EXPECT_OK(status);
 }
 

@@ -35,8 +35,8 @@ absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrati
   SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
   const int last = migrations.empty() ? 0 : migrations.back().version;
   if (version > last) {
-    return absl::FailedPreconditionError(absl::StrCat("the database's schema has version ", version,
-                                                      ", newer than this program's ", last));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the database's schema has version ", version, ", newer than this program's ", last));
   }
   for (const Migration& migration : migrations) {
     if (migration.version <= version) continue;

@@ -10,8 +10,7 @@ namespace sagamesh::sql {
 
 // Kept alive by its tasks.
 struct Reader::State : std::enable_shared_from_this<State> {
-  State(Database& database, WorkerPool& pool, int connections, int max_queued)
-      : pool(pool), max_queued(max_queued) {
+  State(Database& database, WorkerPool& pool, int connections, int max_queued) : pool(pool), max_queued(max_queued) {
     for (int i = 0; i < connections; i++) idle.push_back(std::make_unique<Session>(database, Access::kRead));
   }
 
@@ -54,8 +53,8 @@ void Reader::Submit(Query query) {
     }
   }
   if (session == nullptr) {
-    return query(Overloaded({"database", "READ_QUEUE_FULL"},
-                            absl::StrCat(state_->max_queued, " queries wait already"), absl::Seconds(1)));
+    return query(Overloaded({"database", "READ_QUEUE_FULL"}, absl::StrCat(state_->max_queued, " queries wait already"),
+                            absl::Seconds(1)));
   }
   state_->pool.Post([state = state_, session = std::move(session)]() mutable { state->Drain(std::move(session)); });
 }

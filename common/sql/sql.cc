@@ -24,8 +24,7 @@ absl::Status ExecuteRows(Connection& connection, absl::string_view head, size_t 
     std::string statement = absl::StrCat(head, " VALUES ", row);
     for (size_t i = 1; i < count / columns; i++) absl::StrAppend(&statement, ",", row);
     absl::StrAppend(&statement, tail);
-    SAGAMESH_RETURN_IF_ERROR(
-        connection.Execute(statement, absl::MakeConstSpan(values).subspan(first, count)).status());
+    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, absl::MakeConstSpan(values).subspan(first, count)).status());
   }
   return absl::OkStatus();
 }

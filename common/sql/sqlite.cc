@@ -116,8 +116,8 @@ absl::Status SqliteConnection::Failed(absl::string_view statement) {
 
 absl::Status SqliteConnection::Bind(sqlite3_stmt* statement, absl::Span<const Value> parameters) {
   if (static_cast<size_t>(sqlite3_bind_parameter_count(statement)) != parameters.size()) {
-    return absl::InternalError(absl::StrCat("sqlite: ", sqlite3_sql(statement), " was given ", parameters.size(),
-                                            " parameters"));
+    return absl::InternalError(
+        absl::StrCat("sqlite: ", sqlite3_sql(statement), " was given ", parameters.size(), " parameters"));
   }
   for (size_t i = 0; i < parameters.size(); i++) {
     const int position = static_cast<int>(i) + 1;
@@ -234,8 +234,7 @@ class SqliteDatabase final : public Database {
 absl::StatusOr<std::unique_ptr<Connection>> SqliteDatabase::Connect(Access access) {
   sqlite3* handle = nullptr;
   const bool create = access == Access::kWrite && !was_there_;
-  const int flags =
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | (create ? SQLITE_OPEN_CREATE : 0);
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | (create ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(name_.c_str(), &handle, flags, nullptr);
   auto connection = std::make_unique<SqliteConnection>(handle, access);
   if (code != SQLITE_OK) {

@@ -191,8 +191,7 @@ TEST_F(SqliteTest, ADiskThatIsFullBeforeCommitIsUnavailable) {
 }
 
 TEST_F(SqliteTest, AFileThatIsNoDatabaseIsUnavailable) {
-  EXPECT_THAT(MakeSqliteDatabase("/dev/null/x.db", clock_)->Connect(Access::kWrite),
-              HasCode(StatusCode::kUnavailable));
+  EXPECT_THAT(MakeSqliteDatabase("/dev/null/x.db", clock_)->Connect(Access::kWrite), HasCode(StatusCode::kUnavailable));
   EXPECT_THAT(MakeSqliteDatabase("/bin/ls", clock_)->Connect(Access::kRead), HasCode(StatusCode::kUnavailable));
 }
 

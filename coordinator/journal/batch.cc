@@ -64,7 +64,8 @@ absl::Status Batch::Load() {
       std::vector<std::string> due;
       SAGAMESH_RETURN_IF_ERROR(FindDue(*load, due));
       ids.insert(due.begin(), due.end());
-    } else if (const auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what)) {
+    } else if (auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what)) {
+      heartbeat->lost = replica_.lost();
       for (const auto& [id, version] : heartbeat->lost) ids.insert(id);
     }
   }
@@ -186,6 +187,7 @@ void Batch::Apply(Operation& operation, LoadDueOperation& load) {
     const auto chosen = load.chosen.find(id);
     if (chosen != load.chosen.end() && saga.record.version == chosen->second && !saga.due_ms.has_value()) {
       // Taken by an earlier run whose COMMIT was unknown.
+      loaded_.insert(id);
       operation.changed.push_back(saga.record);
       load.loaded.push_back(saga.record);
       continue;
@@ -204,6 +206,7 @@ void Batch::Apply(Operation& operation, LoadDueOperation& load) {
       continue;
     }
     Touch(*saga, operation);
+    loaded_.insert(saga->record.saga_id);
     load.chosen[saga->record.saga_id] = saga->record.version;
     load.loaded.push_back(saga->record);
   }
@@ -213,7 +216,7 @@ void Batch::Apply(Operation& operation, HeartbeatOperation& heartbeat) {
   heartbeat_ = true;
   for (const auto& [id, version] : heartbeat.lost) {
     const auto found = sagas_.find(id);
-    if (found == sagas_.end() || !IsOurs(found->second)) continue;
+    if (found == sagas_.end() || !IsOurs(found->second) || loaded_.contains(id)) continue;
     if (found->second.record.version != version || found->second.due_ms.has_value()) continue;
     found->second.due_ms = stamp_ms_;
     Touch(found->second, operation);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,7 +38,7 @@ struct LoadDueOperation {
   std::vector<SagaRecord> loaded;
 };
 struct HeartbeatOperation {
-  std::map<std::string, uint64_t> lost;  // Replica::lost when it was asked for
+  std::map<std::string, uint64_t> lost;  // Replica::lost when it was last run
   bool swept = false;
 };
 struct ReleaseOperation {};
@@ -85,6 +86,7 @@ class Batch {
   StoredKeys keys_;
   SagaRows sagas_;
   std::map<std::string, int64_t> due_ms_;  // of what FindDue found
+  std::set<std::string> loaded_;           // taken into memory here: not lost, whatever an earlier run made of them
 };
 
 }  // namespace sagamesh::journal

@@ -207,14 +207,20 @@ void Journal::LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vec
   state_->Submit(std::move(operation), absl::InfiniteFuture(), Priority::kAccepted,
                  [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    auto& load = std::get<LoadDueOperation>(operation.what);
-                   if (status.ok()) return done(std::move(load.loaded));
+                   if (status.ok()) {
+                     // An earlier, failed LoadDue may have lost the same version of them.
+                     std::map<std::string, uint64_t> found;
+                     for (const SagaRecord& record : load.loaded) found[record.saga_id] = record.version;
+                     state->replica.Found(found);
+                     return done(std::move(load.loaded));
+                   }
                    for (const auto& [id, version] : load.chosen) state->replica.Lose(id, version);
                    done(std::move(status));
                  });
 }
 
 void Journal::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
-  Operation operation{.what = HeartbeatOperation{.lost = state_->replica.lost()}};
+  Operation operation{.what = HeartbeatOperation{}};
   state_->Submit(std::move(operation), absl::InfiniteFuture(), Priority::kAccepted,
                  [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);

@@ -483,6 +483,24 @@ TEST_F(JournalTest, ALoadWhoseCommitWasUnknownStillReturnsItsSagas) {
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
+TEST_F(JournalTest, ALoadThatFailedWithoutEffectAndIsRepeatedGivesItsSagasOutOnce) {
+  MustStart("key");
+  Restart();
+  ASSERT_OK(process_->Heartbeat());  // the writer is connected
+  faults_.unknown_and_lost = 1;
+  faults_.away = true;  // nobody can find out
+  std::promise<absl::Status> promise;
+  process_->journal().LoadDue(10,
+                              [&](absl::StatusOr<std::vector<SagaRecord>> due) { promise.set_value(due.status()); });
+  auto answer = promise.get_future();
+  while (answer.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) clock_.Advance(absl::Seconds(1));
+  EXPECT_THAT(answer.get(), IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  faults_.away = false;
+  EXPECT_EQ(process_->LoadDue().size(), 1u);
+  ASSERT_OK(process_->Heartbeat());
+  EXPECT_TRUE(process_->LoadDue().empty());
+}
+
 TEST_F(JournalTest, ASagaWhoseStarterWasToldUnavailableThoughItWasCommittedIsMadeDue) {
   ASSERT_OK(process_->Heartbeat());  // the writer is connected
   faults_.unknown_but_made = 1;

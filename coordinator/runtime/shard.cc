@@ -20,13 +20,19 @@ constexpr absl::Duration kRowPollInterval = absl::Milliseconds(500);
 
 void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool recovered) {
   const std::string saga_id = record.saga_id;
-  if (slots_.contains(saga_id)) {
+  uint64_t turn = 0;
+  if (const auto there = slots_.find(saga_id); there != slots_.end()) {
     shared_.inflight--;
-    return;
+    // A write whose outcome we have not learned yet put the saga into its row, and it was taken out of there again: the
+    // row is what counts, and what was under way is late.
+    if (record.version <= there->second.saga.record.version) return;
+    turn = there->second.saga.turn + 1;
   }
   Slot& slot = slots_[saga_id];
+  slot.saga = engine::Saga{};
   slot.saga.record = std::move(record);
   slot.saga.recovered = recovered;
+  slot.saga.turn = turn;
   slot.definition = &definition;
   shared_.metrics.Inflight(shared_.inflight);
   Happen(saga_id, engine::Loaded{});
@@ -44,6 +50,11 @@ void Shard::Attach(const std::string& saga_id, absl::Time deadline, AnswerCallba
   // Registered, then read again: an end that was written before we registered is in the row.
   if (slot == slots_.end()) return PollRow(saga_id);
   if (slot->second.saga.record.phase == Phase::kCompensating) AnswerLater(slot->second.saga.record);
+}
+
+bool Shard::Holds(const std::string& saga_id, uint64_t version) const {
+  const auto slot = slots_.find(saga_id);
+  return slot != slots_.end() && slot->second.saga.record.version == version;
 }
 
 void Shard::Happen(const std::string& saga_id, engine::Event event) {
@@ -76,11 +87,12 @@ void Shard::CarryOut(const std::string& saga_id, engine::WriteJournal action) {
 
 void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
                     absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord written) {
+  if (!Holds(saga_id, action.record.version)) return;
   if (!outcome.ok()) {
     // The journal is away; the write is guarded by the version, so that it may be tried until it is known.
     loop_.PostAfter(kJournalRetryMax * shared_.random.NextDouble(),
                     [self = shared_from_this(), saga_id, action = std::move(action)]() mutable {
-                      if (self->slots_.contains(saga_id)) self->CarryOut(saga_id, std::move(action));
+                      if (self->Holds(saga_id, action.record.version)) self->CarryOut(saga_id, std::move(action));
                     });
     return;
   }

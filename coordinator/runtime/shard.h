@@ -56,6 +56,10 @@ class Shard : public std::enable_shared_from_this<Shard> {
     const engine::Definition* definition;
   };
 
+  // Whether the saga is still in memory as that version of its row. A write that was under way is not its own any more
+  // otherwise: the saga was forgotten, or taken up again from its row.
+  bool Holds(const std::string& saga_id, uint64_t version) const;
+
   // The engine's turn: decides and carries out.
   void Happen(const std::string& saga_id, engine::Event event);
   void CarryOut(const std::string& saga_id, engine::WriteJournal action);

@@ -8,6 +8,7 @@
 #include "common/clock/clock.h"
 #include "common/sql/sqlite.h"
 #include "common/testing/status_matchers.h"
+#include "tests/simulation/stepped_database.h"
 
 namespace sagamesh::customers {
 namespace {
@@ -27,6 +28,9 @@ struct Engine {
 const Engine kSqlite = {"Sqlite", [](const std::filesystem::path& directory, const Clock& clock) {
                           return sql::MakeSqliteDatabase((directory / "customers.db").string(), clock);
                         }};
+
+const Engine kSimulated = {
+    "Simulated", [](const std::filesystem::path&, const Clock&) { return simulation::MakeSteppedDatabase(); }};
 
 class StockStoreTest : public ::testing::TestWithParam<Engine> {
  protected:
@@ -248,7 +252,7 @@ TEST_P(StockStoreTest, MigratingTwiceChangesNothing) {
   EXPECT_TRUE(FindProduct(*connection_, "a")->has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, StockStoreTest, ::testing::Values(kSqlite),
+INSTANTIATE_TEST_SUITE_P(Engines, StockStoreTest, ::testing::Values(kSqlite, kSimulated),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

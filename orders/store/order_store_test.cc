@@ -11,6 +11,7 @@
 #include "common/clock/clock.h"
 #include "common/sql/sqlite.h"
 #include "common/testing/status_matchers.h"
+#include "tests/simulation/stepped_database.h"
 
 namespace sagamesh::orders {
 namespace {
@@ -173,7 +174,9 @@ INSTANTIATE_TEST_SUITE_P(Engines, OrderStoreTest,
                          ::testing::Values(Engine{"sqlite",
                                                   [](const Clock& clock) {
                                                     return sql::MakeSqliteDatabase("file:/store?vfs=memdb", clock);
-                                                  }}),
+                                                  }},
+                                           Engine{"simulated",
+                                                  [](const Clock&) { return simulation::MakeSteppedDatabase(); }}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -19,10 +19,9 @@ class SimStepCaller final : public runtime::StepCaller {
 
   void Call(const std::string& method, std::string request, const CallContext& context,
             absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) override {
-    network_.Call(&life_, "orders", method, std::move(request), context,
-                  [done = std::move(done)](absl::StatusOr<std::string> reply, ReplyInfo) mutable {
-                    done(std::move(reply));
-                  });
+    network_.Call(
+        &life_, "orders", method, std::move(request), context,
+        [done = std::move(done)](absl::StatusOr<std::string> reply, ReplyInfo) mutable { done(std::move(reply)); });
   }
 
  private:

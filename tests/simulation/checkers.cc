@@ -63,8 +63,8 @@ std::string ReservationStatus(const Snapshot& snapshot, const std::string& order
   return reservation == snapshot.reservations.end() ? "absent" : reservation->second.status;
 }
 
-// Parked by the rule that stops a saga which takes its owners down: a series of crashes looks like that. It waits for an
-// operator, and what it holds waits with it.
+// Parked by the rule that stops a saga which takes its owners down: a series of crashes looks like that. It waits for
+// an operator, and what it holds waits with it.
 bool IsParkedByCrashes(const Snapshot& snapshot, const std::string& saga_id) {
   const auto saga = snapshot.sagas.find(saga_id);
   return saga != snapshot.sagas.end() && saga->second.phase == Phase::kParked &&
@@ -83,8 +83,8 @@ std::vector<std::string> Unfinished(const Snapshot& snapshot) {
   std::vector<std::string> unfinished;
   for (const auto& [id, saga] : snapshot.sagas) {
     if (!engine::IsFinal(saga.phase) && !IsParkedByCrashes(snapshot, id)) {
-      Add(unfinished, "saga ", id, " is ", NameOf(saga.phase), " ", saga.park_reason, " (failed at ",
-          saga.failed_step, ", ", saga.compensation_attempts, " attempts to compensate)");
+      Add(unfinished, "saga ", id, " is ", NameOf(saga.phase), " ", saga.park_reason, " (failed at ", saga.failed_step,
+          ", ", saga.compensation_attempts, " attempts to compensate)");
     }
   }
   for (const auto& [id, order] : snapshot.orders) {
@@ -249,9 +249,9 @@ void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Vio
   // A key has at most one saga that succeeded; an explicit one, none besides it that failed for a definite cause.
   std::map<std::pair<engine::KeyKind, std::string>, std::set<std::string>> done;
   for (const auto& [id, saga] : snapshot.sagas) {
-    const bool stored = saga.phase == Phase::kSucceeded ||
-                        (saga.phase == Phase::kCompensated && saga.key_kind == engine::KeyKind::kExplicit &&
-                         saga.error_definite);
+    const bool stored =
+        saga.phase == Phase::kSucceeded ||
+        (saga.phase == Phase::kCompensated && saga.key_kind == engine::KeyKind::kExplicit && saga.error_definite);
     if (stored) done[{saga.key_kind, saga.key}].insert(id);
   }
   for (const auto& [key, sagas] : done) {
@@ -327,7 +327,8 @@ void CheckCompensations(const Snapshot& snapshot, Violations& violations) {
     if (saga.phase == Phase::kSucceeded) {
       if (order != "CONFIRMED") Add(violations, "7: saga ", id, " SUCCEEDED and its order is ", order);
       if (marked) Add(violations, "7: saga ", id, " SUCCEEDED and has been compensated somewhere");
-      if (saga.result.empty() || !saga.error.empty()) Add(violations, "7: saga ", id, " stores no result, or an error too");
+      if (saga.result.empty() || !saga.error.empty())
+        Add(violations, "7: saga ", id, " stores no result, or an error too");
     }
     if (saga.phase == Phase::kCompensated) {
       if (order != "CANCELLED" && order != "absent") {
@@ -339,7 +340,8 @@ void CheckCompensations(const Snapshot& snapshot, Violations& violations) {
       if (there == snapshot.customers_barrier.end() || !there->second.compensating) {
         Add(violations, "6: saga ", id, " is COMPENSATED and has left no mark at customers");
       }
-      if (saga.error.empty() || !saga.result.empty()) Add(violations, "7: saga ", id, " stores no error, or a result too");
+      if (saga.error.empty() || !saga.result.empty())
+        Add(violations, "7: saga ", id, " stores no error, or a result too");
     }
     if (marked && saga.phase == Phase::kRunning) {
       Add(violations, "7: saga ", id, " is compensating somewhere and RUNNING in the journal");

@@ -16,13 +16,13 @@ using Violations = std::vector<std::string>;
 std::vector<std::string> Unfinished(const Snapshot& snapshot);
 
 // Each looks at one invariant, at rest, and knows nothing of how the system works.
-void CheckStock(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations);         // 1
-void CheckOrders(const Snapshot& snapshot, Violations& violations);                                            // 2
-void CheckAnswers(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations);       // 3
-void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations);          // 4, 5
-void CheckCompensations(const Snapshot& snapshot, Violations& violations);                                     // 6, 7
-void CheckEpochs(const Snapshot& snapshot, Violations& violations);                                            // 8
-void CheckEnds(const Snapshot& snapshot, Violations& violations);                                              // 9
+void CheckStock(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations);    // 1
+void CheckOrders(const Snapshot& snapshot, Violations& violations);                                       // 2
+void CheckAnswers(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations);  // 3
+void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations);     // 4, 5
+void CheckCompensations(const Snapshot& snapshot, Violations& violations);                                // 6, 7
+void CheckEpochs(const Snapshot& snapshot, Violations& violations);                                       // 8
+void CheckEnds(const Snapshot& snapshot, Violations& violations);                                         // 9
 
 // All of them.
 Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history);

@@ -63,8 +63,8 @@ class CheckersTest : public ::testing::Test {
   }
 
   void AddCompensated(const std::string& saga_id, const std::string& order_id, int64_t quantity) {
-    const absl::Status error = MakeError(absl::StatusCode::kInternal, {"orders", "FAULT_INJECTED"}, "fault",
-                                         {{"saga_id", saga_id}});
+    const absl::Status error =
+        MakeError(absl::StatusCode::kInternal, {"orders", "FAULT_INJECTED"}, "fault", {{"saga_id", saga_id}});
     engine::SagaRecord& saga = snapshot_.sagas[saga_id];
     saga.saga_id = saga_id;
     saga.phase = engine::Phase::kCompensated;

@@ -174,8 +174,8 @@ void Clients::Attempt(std::shared_ptr<Intent> intent) {
 
 void Clients::Ended(std::shared_ptr<Intent> intent, absl::Time asked, absl::StatusOr<std::string> reply,
                     ReplyInfo info) {
-  history_.push_back({intent->id, intent->method, intent->request, intent->key, intent->fault, asked, scheduler_.now(),
-                      reply, info});
+  history_.push_back(
+      {intent->id, intent->method, intent->request, intent->key, intent->fault, asked, scheduler_.now(), reply, info});
   const bool again = !reply.ok() && IsRetryable(reply.status()) && --intent->attempts_left > 0;
   if (again) {
     scheduler_.After(rng_.Between(absl::Milliseconds(50), absl::Seconds(4)), [this, intent] { Attempt(intent); });

@@ -49,11 +49,12 @@ struct Answer {
   ReplyInfo info;
 };
 
-// The clients of the shop: each wants something, asks for it, perhaps twice at once, and repeats it when the answer does
-// not say. Everything they do is drawn from the seed.
+// The clients of the shop: each wants something, asks for it, perhaps twice at once, and repeats it when the answer
+// does not say. Everything they do is drawn from the seed.
 class Clients {
  public:
-  Clients(Scheduler& scheduler, Network& network, uint64_t seed) : scheduler_(scheduler), network_(network), rng_(seed) {}
+  Clients(Scheduler& scheduler, Network& network, uint64_t seed)
+      : scheduler_(scheduler), network_(network), rng_(seed) {}
 
   // Makes customers and products; ready() once all are there. Needs a world without faults.
   void StockTheShop();

@@ -275,11 +275,11 @@ class NetworkTest : public ::testing::Test {
   Process::Boot Echo(absl::Duration takes) {
     return [this, takes](Life& life) {
       EventLoop& loop = life.MakeLoop();
-      network_.Listen(life, [this, &loop, takes](const std::string&, std::string request, CallContext,
-                                                 Network::Reply reply) {
-        handled_++;
-        loop.PostAfter(takes, [request, reply = std::move(reply)]() mutable { reply(request + "!", {}); });
-      });
+      network_.Listen(
+          life, [this, &loop, takes](const std::string&, std::string request, CallContext, Network::Reply reply) {
+            handled_++;
+            loop.PostAfter(takes, [request, reply = std::move(reply)]() mutable { reply(request + "!", {}); });
+          });
     };
   }
   void Call(absl::Duration timeout) {

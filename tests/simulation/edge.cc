@@ -6,8 +6,7 @@
 namespace sagamesh::simulation {
 
 void SimEdge::Listen(Network& network) {
-  network.Listen(life_, [this](const std::string& method, std::string request, CallContext call,
-                               Network::Reply reply) {
+  network.Listen(life_, [this](const std::string& method, std::string request, CallContext call, Network::Reply reply) {
     Handle(method, std::move(request), std::move(call), std::move(reply));
   });
 }
@@ -38,16 +37,16 @@ void SimEdge::Run(Method& logic, const std::string& method, std::string request,
     });
     return;
   }
-  logic(call, request, [this, fault, abort, reply = std::move(reply)](absl::StatusOr<std::string> result,
-                                                                       ReplyInfo info) mutable {
-    if (!abort.ok()) {
-      result = abort;
-      info = {};
-    }
-    timers_.PostAfter(fault.delay, [result = std::move(result), info, reply = std::move(reply)]() mutable {
-      reply(std::move(result), info);
-    });
-  });
+  logic(call, request,
+        [this, fault, abort, reply = std::move(reply)](absl::StatusOr<std::string> result, ReplyInfo info) mutable {
+          if (!abort.ok()) {
+            result = abort;
+            info = {};
+          }
+          timers_.PostAfter(fault.delay, [result = std::move(result), info, reply = std::move(reply)]() mutable {
+            reply(std::move(result), info);
+          });
+        });
 }
 
 }  // namespace sagamesh::simulation

@@ -30,8 +30,8 @@ class SimEdge {
                                                   Network::Reply reply) mutable {
       Request request;
       if (!request.ParseFromString(bytes)) return reply(absl::InternalError("simulated: malformed request"), {});
-      logic(call, request, Done<Response>([reply = std::move(reply)](absl::StatusOr<Response> response,
-                                                                     ReplyInfo info) mutable {
+      logic(call, request,
+            Done<Response>([reply = std::move(reply)](absl::StatusOr<Response> response, ReplyInfo info) mutable {
               if (!response.ok()) return reply(response.status(), info);
               reply(response->SerializeAsString(), info);
             }));
@@ -42,7 +42,6 @@ class SimEdge {
 
  private:
   using Method = std::function<void(const CallContext&, const std::string& bytes, Network::Reply)>;
-
 
   void Handle(const std::string& method, std::string request, CallContext call, Network::Reply reply);
   void Run(Method& logic, const std::string& method, std::string request, CallContext call, Network::Reply reply);

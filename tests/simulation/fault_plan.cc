@@ -25,7 +25,7 @@ FaultPlan FaultPlan::Draw(Rng& rng) {
   plan.storage.unknown_lost = Sometimes(rng, 0.1);
   plan.storage.unknown_late = Sometimes(rng, 0.05);
   plan.storage.slow = Sometimes(rng, 0.05);
-  if (rng.Chance(0.75)) plan.steps_per_crash = rng.Between(400, 4'000);
+  if (rng.Chance(0.75)) plan.steps_per_crash = rng.Between(800, 6'000);
   if (rng.Chance(0.4)) plan.steps_per_outage = rng.Between(1'000, 8'000);
   return plan;
 }

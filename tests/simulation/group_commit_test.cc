@@ -8,8 +8,8 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "spdlog/spdlog.h"
 #include "common/testing/status_matchers.h"
+#include "spdlog/spdlog.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/storage.h"
@@ -34,8 +34,7 @@ absl::StatusOr<BatchEffect> RunAdds(sql::Connection& connection, absl::Span<Add*
                               connection.Query("SELECT 1 FROM done WHERE id=?", {sql::Value(add->id)}));
     if (!seen.empty()) continue;
     SAGAMESH_RETURN_IF_ERROR(connection.Execute("INSERT INTO done VALUES (?)", {sql::Value(add->id)}).status());
-    SAGAMESH_RETURN_IF_ERROR(
-        connection.Execute("UPDATE total SET value=value+?", {sql::Value(add->amount)}).status());
+    SAGAMESH_RETURN_IF_ERROR(connection.Execute("UPDATE total SET value=value+?", {sql::Value(add->amount)}).status());
     effect = BatchEffect::kWrote;
   }
   return effect;
@@ -57,11 +56,10 @@ class GroupCommitSimulation : public ::testing::TestWithParam<uint64_t> {
   void Submit(int64_t id) {
     if (!process_.up()) return Again(id);
     Life* const life = process_.life();
-    executor_->Submit({id, id}, absl::InfiniteFuture(), Priority::kNew,
-                      [this, id, life](absl::Status status, Add&) {
-                        if (!life->alive() || !status.ok()) return;
-                        answered_.insert(id);
-                      });
+    executor_->Submit({id, id}, absl::InfiniteFuture(), Priority::kNew, [this, id, life](absl::Status status, Add&) {
+      if (!life->alive() || !status.ok()) return;
+      answered_.insert(id);
+    });
     Again(id);
   }
 

@@ -15,7 +15,8 @@ ABSL_FLAG(uint64_t, seed, 1, "the first seed");
 ABSL_FLAG(int, seeds, 1, "how many seeds, one after the other");
 ABSL_FLAG(int, intents, 60, "how many things the clients want");
 ABSL_FLAG(bool, trace, false, "print all that happens");
-ABSL_FLAG(double, drop_commits, 0, "planted bug: how often the customers' database forgets a COMMIT that it answered OK");
+ABSL_FLAG(double, drop_commits, 0,
+          "planted bug: how often the customers' database forgets a COMMIT that it answered OK");
 
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);

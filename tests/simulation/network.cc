@@ -113,17 +113,16 @@ void Network::SendReply(uint64_t id, absl::StatusOr<std::string> reply, ReplyInf
   }
   // A status crosses the wire as a google.rpc.Status.
   if (!reply.ok()) reply = FromProto(ToProto(reply.status()));
-  scheduler_.After(Delay(), [this, id, reply = std::move(reply), info]() mutable {
-    Finish(id, std::move(reply), info);
-  });
+  scheduler_.After(Delay(),
+                   [this, id, reply = std::move(reply), info]() mutable { Finish(id, std::move(reply), info); });
 }
 
 void Network::Finish(uint64_t id, absl::StatusOr<std::string> reply, ReplyInfo info) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
-  scheduler_.Trace(found->second.from == nullptr ? "client" : found->second.from->name(),
-                   absl::StrCat("reply to ", id, ": ",
-                                reply.ok() ? absl::BytesToHexString(*reply) : reply.status().ToString()));
+  scheduler_.Trace(
+      found->second.from == nullptr ? "client" : found->second.from->name(),
+      absl::StrCat("reply to ", id, ": ", reply.ok() ? absl::BytesToHexString(*reply) : reply.status().ToString()));
   Reply done = std::move(found->second.done);
   pending_.erase(found);
   done(std::move(reply), info);

@@ -50,8 +50,8 @@ class Network {
   // `life` listens as its process's name, until it crashes.
   void Listen(Life& life, Handler handler);
 
-  // `from` is a life that listens too, or nullptr for clients, which never crash. `done` is dropped if the caller crashes
-  // first.
+  // `from` is a life that listens too, or nullptr for clients, which never crash. `done` is dropped if the caller
+  // crashes first.
   void Call(Life* from, const std::string& to, const std::string& method, std::string request, CallContext context,
             Reply done);
 

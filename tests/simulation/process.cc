@@ -131,9 +131,7 @@ void Life::SimClock::SleepFor(absl::Duration duration) {
 Life::Life(Scheduler& scheduler, std::string name, uint64_t seed)
     : scheduler_(scheduler), name_(std::move(name)), random_(seed), clock_(*this) {}
 
-Life::~Life() {
-  Check(objects_.empty(), "a life is destroyed before it was buried");
-}
+Life::~Life() { Check(objects_.empty(), "a life is destroyed before it was buried"); }
 
 EventLoop& Life::MakeLoop() {
   loops_.push_back(std::make_shared<SimEventLoop>(*this));

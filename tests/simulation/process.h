@@ -20,9 +20,9 @@ class SimEventLoop;
 class SimWorkerPool;
 
 // One life of a simulated process, from its start to its crash: the seams that its objects were given, and the objects.
-// After the crash nothing of it has an effect any more: tasks and timers are dropped, database calls answer UNAVAILABLE,
-// messages are not sent. Fibres that were in the middle go on under these rules until they end; only then the objects are
-// destroyed.
+// After the crash nothing of it has an effect any more: tasks and timers are dropped, database calls answer
+// UNAVAILABLE, messages are not sent. Fibres that were in the middle go on under these rules until they end; only then
+// the objects are destroyed.
 class Life {
  public:
   Life(Scheduler& scheduler, std::string name, uint64_t seed);

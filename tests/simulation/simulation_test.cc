@@ -12,7 +12,6 @@
 namespace sagamesh::simulation {
 namespace {
 
-
 class Simulation : public ::testing::Test {
  protected:
   Simulation() { spdlog::set_level(spdlog::level::off); }
@@ -66,11 +65,8 @@ TEST_F(Simulation, ASeedReplaysExactly) {
 }
 
 TEST_F(Simulation, ADatabaseThatForgetsACommitIsFound) {
-  std::string found;
-  for (uint64_t seed = 1; seed <= 3; seed++) {
-    found += absl::StrJoin(Simulate({.seed = seed, .drop_commits = 0.1}).violations, "\n");
-  }
-  EXPECT_THAT(found, ::testing::Not(::testing::IsEmpty()));
+  const auto broken = [](uint64_t seed) { return Simulate({.seed = seed, .drop_commits = 0.1}).violations.size(); };
+  EXPECT_GT(broken(1) + broken(2), 0u);
 }
 
 }  // namespace

@@ -94,9 +94,8 @@ absl::Status ReadStock(sql::Connection& connection, Snapshot& snapshot) {
   for (const sql::Row& row : products) {
     snapshot.products[row.Text(0)] = {row.Text(0), row.Int(1), row.Int(2), row.Int(3)};
   }
-  SAGAMESH_ASSIGN_OR_RETURN(
-      const std::vector<sql::Row> movements,
-      connection.Query("SELECT sku, kind, order_id, available, reserved, sold FROM movements"));
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> movements,
+                            connection.Query("SELECT sku, kind, order_id, available, reserved, sold FROM movements"));
   for (const sql::Row& row : movements) {
     snapshot.movements.push_back({row.Text(0), row.Text(1), row.Text(2), row.Int(3), row.Int(4), row.Int(5)});
   }

@@ -41,8 +41,8 @@ using OpenConnections = std::map<uint64_t, SimConnection*>;
 
 class SimConnection final : public sql::Connection {
  public:
-  SimConnection(Storage& storage, Life& life, std::shared_ptr<OpenConnections> open,
-                sql::Access access, std::unique_ptr<sql::Connection> inner)
+  SimConnection(Storage& storage, Life& life, std::shared_ptr<OpenConnections> open, sql::Access access,
+                std::unique_ptr<sql::Connection> inner)
       : storage_(storage),
         life_(life),
         open_(std::move(open)),
@@ -251,7 +251,8 @@ absl::Status SimConnection::Rollback() {
 
 class SimDatabase final : public sql::Database {
  public:
-  SimDatabase(Storage& storage, Life& life) : storage_(storage), life_(life), open_(std::make_shared<OpenConnections>()) {
+  SimDatabase(Storage& storage, Life& life)
+      : storage_(storage), life_(life), open_(std::make_shared<OpenConnections>()) {
     life_.OnCrash([open = open_] {
       for (const auto& [number, connection] : *open) connection->Crash();
     });

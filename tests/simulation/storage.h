@@ -66,6 +66,8 @@ class Storage {
   // Every call answers UNAVAILABLE until then.
   void AwayFor(absl::Duration duration) { away_until_ = scheduler_.now() + duration; }
   bool away() const { return scheduler_.now() < away_until_; }
+  // Whether a transaction is open that writes.
+  bool writing() const { return holder_ != 0; }
   const StorageCounts& counts() const { return counts_; }
 
  private:

@@ -1,5 +1,6 @@
 #include "tests/simulation/world.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
@@ -36,6 +37,7 @@ class World {
   void SecondPhase();
   void StopFaults();
   void MaybeCrash();
+  void CrashAndRestart(Process& process);
   absl::StatusOr<Snapshot> Look();
   void Count(const Snapshot& snapshot);
   void Settle();
@@ -68,8 +70,7 @@ World::World(const WorldOptions& options)
       coordinator_db_(scheduler_, "coordinator_db", directory_.path(), rng_.Next()),
       orders_db_(scheduler_, "orders_db", directory_.path(), rng_.Next()),
       customers_db_(scheduler_, "customers_db", directory_.path(), rng_.Next()),
-      coordinator_(scheduler_, "coordinator",
-                   [this](Life& life) { BootCoordinator(life, coordinator_db_, network_); }),
+      coordinator_(scheduler_, "coordinator", [this](Life& life) { BootCoordinator(life, coordinator_db_, network_); }),
       orders_(scheduler_, "orders", [this](Life& life) { BootOrders(life, orders_db_, network_); }),
       customers_(scheduler_, "customers", [this](Life& life) { BootCustomers(life, customers_db_, network_); }),
       clients_(scheduler_, network_, rng_.Next()) {}
@@ -95,19 +96,24 @@ void World::FirstPhase() {
 }
 
 void World::MaybeCrash() {
-  if (plan_.steps_per_crash > 0 && rng_.Below(plan_.steps_per_crash) == 0) {
-    Process* const process = Processes(rng_.Below(3));
-    if (process->up()) {
-      process->Crash();
-      scheduler_.After(rng_.Between(absl::Milliseconds(50), absl::Seconds(3)), [process] {
-        if (!process->up()) process->Start();
-      });
-    }
+  if (plan_.steps_per_crash > 0) {
+    // More often in the middle of a transaction, which is where most of the harm could be done.
+    const size_t victim = rng_.Below(3);
+    uint64_t odds = plan_.steps_per_crash;
+    if (Storages(victim)->writing()) odds = std::max<uint64_t>(odds / 10, 1);
+    if (Processes(victim)->up() && rng_.Below(odds) == 0) CrashAndRestart(*Processes(victim));
   }
   if (plan_.steps_per_outage > 0 && rng_.Below(plan_.steps_per_outage) == 0) {
     Storages(rng_.Below(3))->AwayFor(rng_.Between(absl::Milliseconds(500), absl::Seconds(20)));
     outcome_.counts["outages of a database"]++;
   }
+}
+
+void World::CrashAndRestart(Process& process) {
+  process.Crash();
+  scheduler_.After(rng_.Between(absl::Milliseconds(50), absl::Seconds(3)), [&process] {
+    if (!process.up()) process.Start();
+  });
 }
 
 void World::StopFaults() {
