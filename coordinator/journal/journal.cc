@@ -92,6 +92,8 @@ struct Journal::State {
         database(database),
         on_commit(std::move(on_commit)),
         replica(clock, random, options.lease),
+        heartbeats(
+            registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit at most.")),
         reader(database, pool, options.read_connections, options.max_queued_reads),
         commit(CommitOptions(options), database, pool, clock, random, registry,
                [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
@@ -131,6 +133,7 @@ struct Journal::State {
   const OnCommit on_commit;
   std::atomic<bool> opened{false};
   Replica replica;
+  prometheus::Counter& heartbeats;
   sql::Reader reader;
   GroupCommit<Operation> commit;
 };
@@ -225,6 +228,7 @@ void Journal::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
                  [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);
                    if (status.ok()) {
+                     state->heartbeats.Increment();
                      state->replica.Found(heartbeat.lost);
                      if (heartbeat.swept) state->replica.SweepDone();
                    }

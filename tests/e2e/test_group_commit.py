@@ -17,7 +17,7 @@ def buy(stub, sku, key):
 
 
 def test_a_lone_caller_costs_exactly_one_commit_a_write(own_stack):
-    # The heartbeat writes too; 20 sagas are done within far less than the lease's third.
+    # The coordinator's heartbeat is a commit of its own, one a second.
     stack = own_stack()
     stub = stack.coordinator()
     buy(stub, "prod-123", "warm")
@@ -28,7 +28,8 @@ def test_a_lone_caller_costs_exactly_one_commit_a_write(own_stack):
     heartbeats = stack.metric("coordinator", "sagamesh_journal_heartbeats_total") - heartbeats
     assert after["orders"] - before["orders"] == 40
     assert after["customers"] - before["customers"] == 40
-    assert 40 <= after["coordinator"] - before["coordinator"] <= 40 + heartbeats
+    # One that is committed between the two readings may be counted in one of them only.
+    assert 40 <= after["coordinator"] - before["coordinator"] <= 40 + heartbeats + 1
 
 
 def test_256_callers_share_commits(own_stack):
