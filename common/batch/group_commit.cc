@@ -20,10 +20,6 @@ constexpr absl::Duration kBackoffInitial = absl::Milliseconds(2);
 // Accepted work may still queue when new work is refused.
 constexpr int kAcceptedReserve = 2;
 
-absl::Status DatabaseUnavailable(const std::string& domain) {
-  return MakeError(absl::StatusCode::kUnavailable, {domain, "DATABASE_UNAVAILABLE"}, "the database is away");
-}
-
 }  // namespace
 
 // Kept alive by the drains on the pool.
@@ -139,8 +135,7 @@ void GroupCommitCore::State::Drain(std::unique_ptr<sql::Session> session) {
     std::vector<Item> expired;
     if (!Take(batch, expired)) break;
     for (Item& item : expired) {
-      item.finish(MakeError(absl::StatusCode::kDeadlineExceeded, {domain, "TOO_LATE"},
-                            "the operation waited past its deadline and was not run"));
+      item.finish(TooLate(domain, "the operation"));
     }
     if (!batch.empty()) Settle(*session, absl::MakeSpan(batch));
   }
@@ -167,7 +162,7 @@ void GroupCommitCore::State::Settle(sql::Session& session, absl::Span<Item> item
     batch_operations.Observe(static_cast<double>(items.size()));
   } else if (!shared_fate) {
     spdlog::error("{}: an operation cannot be run: {}", options.name, status.ToString());
-    status = MakeError(absl::StatusCode::kInternal, {domain, "INTERNAL"}, "internal error");
+    status = InternalFailure(domain);
   } else {
     spdlog::warn("{}: {} operations failed: {}", options.name, items.size(), status.ToString());
     status = DatabaseUnavailable(domain);

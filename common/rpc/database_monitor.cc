@@ -77,8 +77,7 @@ void DatabaseMonitor::Start() {
 
 absl::Status DatabaseMonitor::Ready() const {
   if (state_->opened) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kUnavailable, {state_->options.domain, "DATABASE_UNAVAILABLE"},
-                   "the database is away");
+  return DatabaseUnavailable(state_->options.domain);
 }
 
 }  // namespace sagamesh::rpc

@@ -38,7 +38,7 @@ class ReaderTest : public ::testing::Test {
 
 TEST_F(ReaderTest, AnswersEveryQueryOnTheConnectionsItHas) {
   ASSERT_OK(database_->Connect(Access::kWrite));
-  Reader reader(*database_, pool_, 2, 100);
+  Reader reader({"test", 2, 100}, *database_, pool_, clock_);
   for (int i = 0; i < 10; i++) reader.Submit(Note());
   EXPECT_EQ(pool_.size(), 2u);
   EXPECT_TRUE(answers_.empty());
@@ -48,7 +48,7 @@ TEST_F(ReaderTest, AnswersEveryQueryOnTheConnectionsItHas) {
 }
 
 TEST_F(ReaderTest, AFullQueueIsToldAtOnceWithWhenToComeBack) {
-  Reader reader(*database_, pool_, 1, 2);
+  Reader reader({"test", 1, 2}, *database_, pool_, clock_);
   for (int i = 0; i < 3; i++) reader.Submit(Note());
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_THAT(answers_[0], HasCode(StatusCode::kResourceExhausted));
@@ -56,7 +56,7 @@ TEST_F(ReaderTest, AFullQueueIsToldAtOnceWithWhenToComeBack) {
 }
 
 TEST_F(ReaderTest, ADatabaseThatIsAwayIsUnavailableAndFoundAgain) {
-  Reader reader(*database_, pool_, 1, 10);
+  Reader reader({"test", 1, 10}, *database_, pool_, clock_);
   reader.Submit(Note());
   pool_.RunAll();
   ASSERT_EQ(answers_.size(), 1u);

@@ -50,6 +50,19 @@ absl::Status Overloaded(ErrorReason reason, absl::string_view message, absl::Dur
   return status;
 }
 
+absl::Status DatabaseUnavailable(absl::string_view domain) {
+  return MakeError(absl::StatusCode::kUnavailable, {domain, "DATABASE_UNAVAILABLE"}, "the database is away");
+}
+
+absl::Status InternalFailure(absl::string_view domain) {
+  return MakeError(absl::StatusCode::kInternal, {domain, "INTERNAL"}, "internal error");
+}
+
+absl::Status TooLate(absl::string_view domain, absl::string_view what) {
+  return MakeError(absl::StatusCode::kDeadlineExceeded, {domain, "TOO_LATE"},
+                   absl::StrCat(what, " waited past its deadline and was not run"));
+}
+
 std::optional<google::rpc::ErrorInfo> GetErrorInfo(const absl::Status& status) {
   google::rpc::ErrorInfo info;
   const auto payload = status.GetPayload(absl::StrCat(kTypePrefix, google::rpc::ErrorInfo::descriptor()->full_name()));

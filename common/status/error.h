@@ -34,6 +34,15 @@ absl::Status InvalidField(absl::string_view domain, absl::string_view field, abs
 // RESOURCE_EXHAUSTED, with RetryInfo.
 absl::Status Overloaded(ErrorReason reason, absl::string_view message, absl::Duration retry_after);
 
+// UNAVAILABLE, reason DATABASE_UNAVAILABLE.
+absl::Status DatabaseUnavailable(absl::string_view domain);
+
+// INTERNAL, reason INTERNAL: a defect, whose text is for our logs and not for the caller.
+absl::Status InternalFailure(absl::string_view domain);
+
+// DEADLINE_EXCEEDED, reason TOO_LATE: `what` was not done.
+absl::Status TooLate(absl::string_view domain, absl::string_view what);
+
 std::optional<google::rpc::ErrorInfo> GetErrorInfo(const absl::Status& status);
 
 // The ErrorInfo's reason, or "".

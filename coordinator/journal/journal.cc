@@ -18,25 +18,12 @@ namespace sagamesh::journal {
 namespace {
 
 constexpr int kTakeOverPageSagas = 256;
-
-absl::Status DatabaseUnavailable() {
-  return MakeError(absl::StatusCode::kUnavailable, {"coordinator", "DATABASE_UNAVAILABLE"}, "the database is away");
-}
-
-// Of a read: what cannot be explained to the caller is the database's fault.
-absl::Status ReadError(const absl::Status& status) {
-  if (GetErrorInfo(status).has_value()) return status;
-  spdlog::warn("journal: a query failed: {}", status.ToString());
-  if (status.code() == absl::StatusCode::kInternal) {
-    return MakeError(absl::StatusCode::kInternal, {"coordinator", "INTERNAL"}, "internal error");
-  }
-  return DatabaseUnavailable();
-}
+constexpr char kDomain[] = "coordinator";
 
 GroupCommitOptions CommitOptions(const JournalOptions& options) {
   GroupCommitOptions commit;
   commit.name = "journal";
-  commit.domain = "coordinator";
+  commit.domain = kDomain;
   commit.max_queued_operations = options.max_queued_operations;
   return commit;
 }
@@ -94,7 +81,7 @@ struct Journal::State {
         replica(clock, random, options.lease),
         heartbeats(
             registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit at most.")),
-        reader(database, pool, options.read_connections, options.max_queued_reads),
+        reader({kDomain, options.read_connections, options.max_queued_reads}, database, pool, clock),
         commit(CommitOptions(options), database, pool, clock, random, registry,
                [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
                  return Batch(this->options, replica, connection, operations).Run();
@@ -103,7 +90,7 @@ struct Journal::State {
   // `finish` learns the operation's end after its changes are published.
   void Submit(Operation operation, absl::Time deadline, Priority priority,
               absl::AnyInvocable<void(absl::Status, Operation&)> finish) {
-    if (!opened) return finish(DatabaseUnavailable(), operation);
+    if (!opened) return finish(DatabaseUnavailable(kDomain), operation);
     commit.Submit(std::move(operation), deadline, priority,
                   [this, finish = std::move(finish)](absl::Status status, Operation& done) mutable {
                     if (status.ok()) status = done.status;
@@ -116,14 +103,8 @@ struct Journal::State {
   template <typename Result>
   void Read(absl::AnyInvocable<absl::StatusOr<Result>(sql::Connection&)> query,
             absl::AnyInvocable<void(absl::StatusOr<Result>)> done) {
-    if (!opened) return done(DatabaseUnavailable());
-    reader.Submit(
-        [query = std::move(query), done = std::move(done)](absl::StatusOr<sql::Connection*> connection) mutable {
-          if (!connection.ok()) return done(ReadError(connection.status()));
-          absl::StatusOr<Result> result = query(**connection);
-          if (!result.ok()) return done(ReadError(result.status()));
-          done(std::move(result));
-        });
+    if (!opened) return done(DatabaseUnavailable(kDomain));
+    reader.Read<Result>(absl::InfiniteFuture(), std::move(query), std::move(done));
   }
 
   absl::Status Open();

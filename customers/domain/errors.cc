@@ -70,15 +70,4 @@ absl::Status AlreadyCompensated(const std::string& order_id) {
                    absl::StrCat("order_id: the reservation of ", order_id, " was released"), {{"order_id", order_id}});
 }
 
-absl::Status TooLate() {
-  return MakeError(absl::StatusCode::kDeadlineExceeded, {kDomain, "TOO_LATE"},
-                   "the call waited past its deadline and was not run");
-}
-
-absl::Status DatabaseUnavailable() {
-  return MakeError(absl::StatusCode::kUnavailable, {kDomain, "DATABASE_UNAVAILABLE"}, "the database is away");
-}
-
-absl::Status Internal() { return MakeError(absl::StatusCode::kInternal, {kDomain, "INTERNAL"}, "internal error"); }
-
 }  // namespace sagamesh::customers::error

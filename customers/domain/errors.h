@@ -26,9 +26,6 @@ absl::Status ReservedWithOtherItems(const std::string& order_id);
 absl::Status AlreadyCompensated(const std::string& order_id);
 
 // Of a call, whatever it asks.
-absl::Status TooLate();
-absl::Status DatabaseUnavailable();
-absl::Status Internal();
 
 }  // namespace sagamesh::customers::error
 

@@ -1,7 +1,5 @@
 #include "customers/service/customers_logic.h"
 
-#include <spdlog/spdlog.h>
-
 #include <set>
 #include <utility>
 #include <vector>
@@ -77,14 +75,6 @@ std::string CreateCustomerReply(const Customer& customer) {
   return SerializeDeterministic(response);
 }
 
-// What a reader's caller is told: refusals as they are, anything of the database without its text.
-absl::Status ReadFailure(const absl::Status& status) {
-  if (GetErrorInfo(status).has_value()) return status;
-  spdlog::warn("customers: a query failed: {}", status.ToString());
-  const bool passing = status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kAborted;
-  return passing ? error::DatabaseUnavailable() : error::Internal();
-}
-
 template <typename Value>
 absl::StatusOr<std::string> ToReply(absl::StatusOr<Value> value, std::string (*reply)(const Value&)) {
   if (!value.ok()) return value.status();
@@ -144,7 +134,7 @@ CustomersLogic::CustomersLogic(CustomersOptions options, sql::Database& database
     : options_(options),
       clock_(clock),
       random_(random),
-      reader_(database, pool, options.read_connections, options.max_queued_reads),
+      reader_({kDomain, options.read_connections, options.max_queued_reads}, database, pool, clock),
       group_commit_({.name = "customers", .max_queued_operations = options.max_queued_operations}, database, pool,
                     clock, random, registry,
                     [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
@@ -236,14 +226,9 @@ void CustomersLogic::Submit(const CallContext& context, Operation operation, Don
 template <typename Response>
 void CustomersLogic::Read(const CallContext& context, Done<Response> done,
                           absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read) {
-  reader_.Submit([this, deadline = context.deadline, done = std::move(done),
-                  read = std::move(read)](absl::StatusOr<sql::Connection*> connection) mutable {
-    if (!connection.ok()) return done(ReadFailure(connection.status()), {});
-    if (clock_.Now() >= deadline) return done(error::TooLate(), {});
-    absl::StatusOr<Response> response = read(**connection);
-    if (!response.ok()) return done(ReadFailure(response.status()), {});
-    done(std::move(response), {});
-  });
+  reader_.Read<Response>(
+      context.deadline, std::move(read),
+      [done = std::move(done)](absl::StatusOr<Response> response) mutable { done(std::move(response), {}); });
 }
 
 absl::Status CustomersLogic::Guard(const CallContext& context, absl::string_view method,

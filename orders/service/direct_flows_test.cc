@@ -180,6 +180,30 @@ TEST_F(DirectFlows, ACancelOfAConfirmedOrderIsRefused) {
   EXPECT_EQ(Both(id), "CONFIRMED/COMMITTED");
 }
 
+TEST_F(DirectFlows, ARefusedConfirmOrCancelIsStoredUnderItsKey) {
+  const std::string id = CreateOne();
+  ASSERT_OK(Confirm(WithKey("c"), id).response);
+  EXPECT_FALSE(Cancel(WithKey("x"), id).info.replayed);
+  const auto cancel = Cancel(WithKey("x"), id);
+  EXPECT_THAT(cancel.response, IsError(Code::kFailedPrecondition, "ORDER_CONFIRMED"));
+  EXPECT_TRUE(cancel.info.replayed);
+  EXPECT_THAT(Cancel(WithKey("x"), CreateOne()).response, IsError(Code::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
+
+  stock_.AnswerNext("Reserve", FakeStock::Reply::kLost);
+  const auto lost = Create(WithKey("k"), Basket());
+  ASSERT_FALSE(lost.response.ok());
+  std::string pending;
+  for (const pb::Order& order : List()) {
+    if (order.status() == pb::Order::PENDING) pending = order.order_id();
+  }
+  EXPECT_THAT(Confirm(WithKey("d"), pending).response, IsError(Code::kFailedPrecondition, "ORDER_NOT_CREATED"));
+  ASSERT_OK(Create(WithKey("k"), Basket()).response);
+  const auto confirm = Confirm(WithKey("d"), pending);
+  EXPECT_THAT(confirm.response, IsError(Code::kFailedPrecondition, "ORDER_NOT_CREATED"));
+  EXPECT_TRUE(confirm.info.replayed);
+  EXPECT_OK(Confirm(WithKey("e"), pending).response);
+}
+
 TEST_F(DirectFlows, TheSweepEndsPendingAndCreatedOrdersAfterTheirTime) {
   const std::string created = CreateOne();
   stock_.AnswerNext("Reserve", FakeStock::Reply::kNever);

@@ -42,9 +42,7 @@ OrderWrites::OrderWrites(Options options, sql::Database& database, WorkerPool& p
 void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrier, Ends ends, absl::Time deadline,
                          Priority priority, Finish finish) {
   if (group_commit_ == nullptr) {
-    return finish(MakeError(absl::StatusCode::kUnavailable, {error::kDomain, "DATABASE_UNAVAILABLE"},
-                            "the process is shutting down"),
-                  false);
+    return finish(DatabaseUnavailable(error::kDomain), false);
   }
   group_commit_->Submit({std::move(command), std::move(barrier), ends}, deadline, priority,
                         [finish = std::move(finish)](absl::Status status, Operation& finished) mutable {
@@ -95,14 +93,16 @@ void OrderWrites::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation&
     }
   }
   absl::StatusOr<Order> order = Decide(set, operation.command);
-  if (row != nullptr && operation.ends == Ends::kCall) {
-    if (order.ok()) {
-      ::orders::v1::CreateOrderResponse response;  // every response that holds an order has the same fields
-      Fill(*order, *response.mutable_order());
-      RecordSuccess(*row, *operation.barrier, SerializeDeterministic(response));
-    } else {
-      RecordRefusal(*row, *operation.barrier, order.status());  // the domain's refusals are definite
-    }
+  if (row != nullptr && order.ok() && operation.ends == Ends::kCall) {
+    ::orders::v1::CreateOrderResponse response;  // every response that holds an order has the same fields
+    Fill(*order, *response.mutable_order());
+    RecordSuccess(*row, *operation.barrier, SerializeDeterministic(response));
+  }
+  // The domain's refusals are definite. An earlier write's refusal ends the call too, but an order never seen leaves no
+  // trace, and a key that is bound to another payload stays with that one.
+  if (row != nullptr && !order.ok() &&
+      (operation.ends == Ends::kCall || order.status().code() == absl::StatusCode::kFailedPrecondition)) {
+    RecordRefusal(*row, *operation.barrier, order.status());
   }
   if (order.ok()) {
     operation.result = Written{*std::move(order), false, ""};

@@ -73,7 +73,7 @@ class OrderWrites {
     absl::Duration order_ttl;
     absl::Duration cancelling_ttl;
   };
-  // Whether the write ends its call, so that its outcome is the one to store under the barrier.
+  // Whether the write ends its call, so that its success is the one to store under the barrier.
   enum class Ends { kCall, kNothing };
   // A refusal's status and whether it is a stored one.
   using Finish = absl::AnyInvocable<void(absl::StatusOr<Written>, bool replayed)>;

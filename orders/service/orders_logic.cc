@@ -38,16 +38,11 @@ namespace {
 
 // Runs a read on the reader and answers with what it found.
 template <typename Response>
-void Read(sql::Reader& reader, Done<Response> done,
+void Read(sql::Reader& reader, const CallContext& context, Done<Response> done,
           absl::AnyInvocable<absl::StatusOr<Response>(sql::Connection&)> read) {
-  reader.Submit([done = std::move(done), read = std::move(read)](absl::StatusOr<sql::Connection*> connection) mutable {
-    absl::StatusOr<Response> response =
-        connection.ok() ? read(**connection) : absl::StatusOr<Response>(connection.status());
-    if (!response.ok() && response.status().code() == absl::StatusCode::kUnavailable) {
-      response = MakeError(absl::StatusCode::kUnavailable, {kDomain, "DATABASE_UNAVAILABLE"}, "the database is away");
-    }
-    done(std::move(response), {});
-  });
+  reader.Read<Response>(
+      context.deadline, std::move(read),
+      [done = std::move(done)](absl::StatusOr<Response> response) mutable { done(std::move(response), {}); });
 }
 
 // Names the list and its filter, so that a token of another is refused.
@@ -77,9 +72,10 @@ absl::StatusOr<OrderFilter> ReadFilter(const pb::ListOrdersRequest& request) {
 
 }  // namespace
 
-void OrdersLogic::GetOrder(const CallContext&, const pb::GetOrderRequest& request, Done<pb::GetOrderResponse> done) {
+void OrdersLogic::GetOrder(const CallContext& context, const pb::GetOrderRequest& request,
+                           Done<pb::GetOrderResponse> done) {
   Read<pb::GetOrderResponse>(
-      parts_->reader, std::move(done),
+      parts_->reader, context, std::move(done),
       [id = request.order_id()](sql::Connection& connection) -> absl::StatusOr<pb::GetOrderResponse> {
         SAGAMESH_ASSIGN_OR_RETURN(const std::optional<Order> order, FindOrder(connection, id));
         if (!order.has_value()) return error::OrderNotFound(id);
@@ -89,12 +85,12 @@ void OrdersLogic::GetOrder(const CallContext&, const pb::GetOrderRequest& reques
       });
 }
 
-void OrdersLogic::ListOrders(const CallContext&, const pb::ListOrdersRequest& request,
+void OrdersLogic::ListOrders(const CallContext& context, const pb::ListOrdersRequest& request,
                              Done<pb::ListOrdersResponse> done) {
   absl::StatusOr<OrderFilter> filter = ReadFilter(request);
   if (!filter.ok()) return done(filter.status(), {});
   Read<pb::ListOrdersResponse>(
-      parts_->reader, std::move(done),
+      parts_->reader, context, std::move(done),
       [filter = *std::move(filter),
        name = ListName(request)](sql::Connection& connection) mutable -> absl::StatusOr<pb::ListOrdersResponse> {
         const size_t limit = filter.limit++;  // one more tells whether there is a next page

@@ -25,7 +25,7 @@ struct OrdersLogic::Parts {
         timers(timers),
         clock(clock),
         random(random),
-        reader(database, pool, given.read_connections, given.max_queued_reads),
+        reader({error::kDomain, given.read_connections, given.max_queued_reads}, database, pool, clock),
         writes({given.max_queued_operations, given.barrier_retention, given.order_ttl, given.cancelling_ttl}, database,
                pool, clock, random, registry) {}
 
