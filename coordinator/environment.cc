@@ -13,6 +13,12 @@
 #include "coordinator/service/errors.h"
 
 namespace sagamesh::coordinator {
+namespace {
+
+// The part of the grace that callers may wait for; the rest is left for the sagas' own ends and the lease.
+constexpr double kCallersShareOfGrace = 0.75;
+
+}  // namespace
 
 absl::StatusOr<std::map<std::string, std::string>> ParseParticipants(const std::string& text) {
   std::map<std::string, std::string> participants;
@@ -78,6 +84,7 @@ void Environment::Run() {
     until = process_->clock().Now() + options_.process.grace;
     hub_.Close();
     runtime_.Drain();
+    process_->timers().PostAfter(options_.process.grace * kCallersShareOfGrace, [this] { runtime_.SendCallersAway(); });
   });
   WaitForSagas(until);
   ReleaseLease();

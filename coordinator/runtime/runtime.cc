@@ -29,6 +29,7 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
   void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
   void LoadDue();
   void Drain() { draining_ = true; }
+  void SendCallersAway();
   int inflight() const { return shared_.inflight; }
 
  private:
@@ -115,9 +116,16 @@ void Runtime::Impl::Attach(const std::string& saga_id, absl::Time deadline, Answ
   });
 }
 
+void Runtime::Impl::SendCallersAway() {
+  for (const std::shared_ptr<Shard>& shard : shards_) {
+    shard->loop().Post([shard] { shard->SendCallersAway(); });
+  }
+}
+
 void Runtime::Impl::LoadDue() {
   if (draining_) return;
-  const int room = shared_.options.max_inflight_sagas - shared_.inflight;
+  // Accepted sagas go before new ones: what waits in rows has a page of room that new sagas cannot fill.
+  const int room = shared_.options.max_inflight_sagas + shared_.options.due_page_sagas - shared_.inflight;
   const int wanted = std::min(shared_.options.due_page_sagas, room);
   if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval);
   shared_.journal.LoadDue(wanted,
@@ -182,6 +190,8 @@ void Runtime::Start(Request request, StartCallback done) { impl_->Claim(std::mov
 void Runtime::Recover() { impl_->LoadDue(); }
 
 void Runtime::Drain() { impl_->Drain(); }
+
+void Runtime::SendCallersAway() { impl_->SendCallersAway(); }
 
 int Runtime::inflight() const { return impl_->inflight(); }
 

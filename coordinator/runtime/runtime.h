@@ -68,6 +68,8 @@ class Runtime {
 
   // From now on nothing new starts and nothing is taken up; what is in memory goes on.
   void Drain();
+  // Tells every caller that still waits UNAVAILABLE (SHUTTING_DOWN), so that none holds up the end of the process.
+  void SendCallersAway();
   int inflight() const;
 
  private:

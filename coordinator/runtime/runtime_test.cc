@@ -323,5 +323,43 @@ TEST_F(RuntimeTest, SagasBeyondTheCapAreRefusedAndNothingIsStored) {
   EXPECT_OK(first.get());
 }
 
+TEST_F(RuntimeTest, ACompensationThatWaitsInItsRowGoesOnThoughNewSagasFillTheCap) {
+  options_.max_inflight_sagas = 1;
+  options_.compensation_wait = absl::ZeroDuration();
+  options_.engine.compensation_backoff_initial = absl::Milliseconds(10);
+  options_.engine.defer_from = absl::ZeroDuration();
+  options_.engine.compensation_backoff_max = absl::Milliseconds(100);
+  Restart();
+  steps_.Answer("S/b", Refusal());
+  steps_.Answer("S/undo", absl::UnavailableError("away"));
+  EXPECT_OK(coordinator_->Run(coordinator_->Request("x")));
+  steps_.Hold("S/a");
+  std::future<absl::StatusOr<Answer>> fills;
+  ASSERT_TRUE(Eventually([&] {
+    fills = coordinator_->Begin(coordinator_->Request("y"));
+    return fills.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout;
+  }));
+  const int before = steps_.Count("S/undo");
+  EXPECT_TRUE(Eventually([&] { return steps_.Count("S/undo") >= before + 3; }));
+  steps_.Answer("S/undo", std::string());
+  steps_.Release("S/a", std::string("ok"));
+  EXPECT_OK(fills.get());
+}
+
+TEST_F(RuntimeTest, CallersAreSentAwayAtTheEndAndTheirSagaGoesOn) {
+  steps_.Hold("S/a");
+  auto waiting = coordinator_->Begin(coordinator_->Request("x"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1; }));
+  coordinator_->runtime().SendCallersAway();
+  EXPECT_THAT(waiting.get(), IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
+  EXPECT_THAT(coordinator_->Run(coordinator_->Request("x")), IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
+  steps_.Release("S/a", std::string("ok"));
+  EXPECT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+  Restart();
+  const auto replayed = coordinator_->Run(coordinator_->Request("x"));
+  ASSERT_OK(replayed);
+  EXPECT_TRUE(replayed->replayed);
+}
+
 }  // namespace
 }  // namespace sagamesh::runtime

@@ -38,7 +38,13 @@ void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool 
   Happen(saga_id, engine::Loaded{});
 }
 
+void Shard::SendCallersAway() {
+  callers_sent_away_ = true;
+  waiters_.FinishEvery(error::ShuttingDown());
+}
+
 void Shard::Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done) {
+  if (callers_sent_away_) return done(error::ShuttingDown());
   const uint64_t waiter = waiters_.Add(saga_id, done);
   if (waiter == 0) return done(error::TooManyWaiters(saga_id, shared_.options.max_waiters_per_saga));
   if (deadline != absl::InfiniteFuture()) {
@@ -62,6 +68,7 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
   if (found == slots_.end()) return;  // forgotten meanwhile: the event is late
   Slot& slot = found->second;
   const Phase before = slot.saga.record.phase;
+  const bool was_stuck = slot.saga.record.stuck;
   engine::Decision decision = engine::Decide(shared_.options.engine, *slot.definition, std::move(slot.saga),
                                              std::move(event), {shared_.clock.Now(), shared_.random.NextDouble()});
   slot.saga = std::move(decision.saga);
@@ -69,6 +76,7 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
     shared_.metrics.Entered(slot.saga.record.phase);
     if (slot.saga.record.phase == Phase::kCompensating) AnswerLater(slot.saga.record);
   }
+  if (slot.saga.record.stuck && !was_stuck) shared_.metrics.BecameStuck();
   for (engine::Action& action : decision.actions) {
     std::visit([this, &saga_id](auto& wanted) { CarryOut(saga_id, std::move(wanted)); }, action);
   }
@@ -100,12 +108,7 @@ void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
     shared_.metrics.Fenced();
     return Happen(saga_id, engine::JournalFenced{});
   }
-  if (action.due.has_value()) {
-    shared_.deferred++;
-    if (written.stuck && written.compensation_attempts == shared_.options.engine.stuck_after) {
-      shared_.metrics.BecameStuck();
-    }
-  }
+  if (action.due.has_value()) shared_.deferred++;
   Happen(saga_id, engine::JournalCommitted{std::move(written)});
 }
 

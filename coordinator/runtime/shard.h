@@ -50,6 +50,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
   // Waits for the end of a saga, wherever it is.
   void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
 
+  // Tells all who wait, and whoever attaches from now on, that this process ends; the sagas go on.
+  void SendCallersAway();
+
  private:
   struct Slot {
     engine::Saga saga;
@@ -91,6 +94,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   Shared& shared_;
   EventLoop& loop_;
   Waiters waiters_;
+  bool callers_sent_away_ = false;
   std::unordered_map<std::string, Slot> slots_;
 };
 

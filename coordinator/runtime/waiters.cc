@@ -53,4 +53,10 @@ void Waiters::FinishAll(const std::string& saga_id, const absl::StatusOr<Answer>
   for (auto& [id, done] : node.mapped()) done(answer);
 }
 
+void Waiters::FinishEvery(const absl::Status& status) {
+  for (auto& [saga_id, waiters] : std::exchange(by_saga_, {})) {
+    for (auto& [id, done] : waiters) done(status);
+  }
+}
+
 }  // namespace sagamesh::runtime

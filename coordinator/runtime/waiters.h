@@ -42,6 +42,8 @@ class Waiters {
   // Answer and remove; waiters that are gone already are passed over.
   void Finish(const std::string& saga_id, uint64_t waiter, absl::StatusOr<Answer> answer);
   void FinishAll(const std::string& saga_id, const absl::StatusOr<Answer>& answer);
+  // The waiters of every saga.
+  void FinishEvery(const absl::Status& status);
 
  private:
   const int max_per_saga_;

@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/basket/basket.h"
 #include "common/paging/paging.h"
 #include "common/status/error.h"
 #include "coordinator/service/errors.h"
@@ -20,6 +21,9 @@ namespace {
 namespace pb = ::saga::v1;
 
 constexpr absl::string_view kWatchList = "changes";
+// An error repeats what was not found, and must fit a reply's trailing metadata.
+constexpr int kDefinitionCharactersMax = 128;
+constexpr int kSagaIdCharactersMax = 64;
 
 absl::StatusOr<runtime::Runtime::Request> MakeRequest(const engine::Definition& definition, const std::string& input,
                                                       const CallContext& call) {
@@ -107,7 +111,8 @@ void OrderLogic::ProcessOrder(const CallContext& call, const ::coordinator::v1::
 
 void SagaLogic::StartSaga(const CallContext& call, const pb::StartSagaRequest& request,
                           Done<pb::StartSagaResponse> done) {
-  if (request.definition().empty()) return done(InvalidField(kDomain, "definition", "is required"), {});
+  const absl::Status valid = CheckText(kDomain, "definition", request.definition(), kDefinitionCharactersMax);
+  if (!valid.ok()) return done(valid, {});
   const engine::Definition* definition = definitions_.Find(request.definition());
   if (definition == nullptr) return done(error::DefinitionNotFound(request.definition()), {});
   if (TypeOf(request.input()) != definition->input_type) {
@@ -125,7 +130,8 @@ void SagaLogic::StartSaga(const CallContext& call, const pb::StartSagaRequest& r
 
 void SagaLogic::GetSaga(const CallContext& call, const pb::GetSagaRequest& request, Done<pb::GetSagaResponse> done) {
   if (call.saga.has_value()) return done(error::SagaMetadataNotAllowed(), {});
-  if (request.saga_id().empty()) return done(InvalidField(kDomain, "saga_id", "is required"), {});
+  const absl::Status valid = CheckText(kDomain, "saga_id", request.saga_id(), kSagaIdCharactersMax);
+  if (!valid.ok()) return done(valid, {});
   journal_.Get(request.saga_id(), [this, saga_id = request.saga_id(), done = std::move(done)](
                                       absl::StatusOr<std::optional<engine::SagaRecord>> record) mutable {
     if (!record.ok()) return done(record.status(), {});

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/basket/basket.h"
 #include "common/paging/paging.h"
 #include "orders/service/parts.h"
 #include "orders/store/order_store.h"
@@ -74,6 +75,8 @@ absl::StatusOr<OrderFilter> ReadFilter(const pb::ListOrdersRequest& request) {
 
 void OrdersLogic::GetOrder(const CallContext& context, const pb::GetOrderRequest& request,
                            Done<pb::GetOrderResponse> done) {
+  const absl::Status valid = CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax);
+  if (!valid.ok()) return done(valid, {});
   Read<pb::GetOrderResponse>(
       parts_->reader, context, std::move(done),
       [id = request.order_id()](sql::Connection& connection) -> absl::StatusOr<pb::GetOrderResponse> {

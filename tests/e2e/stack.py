@@ -33,6 +33,12 @@ def fault(method=CONFIRM, abort=None, delay_ms=None, phase=None):
     return headers
 
 
+def saga_metadata(saga_id, step, op, epoch):
+    """What a coordinator sends with a step's call."""
+    return [("saga-id", saga_id), ("saga-step", step), ("saga-op", op), ("saga-epoch", str(epoch)),
+            ("idempotency-key", f"{saga_id}/{step}/{op}")]
+
+
 def free_ports(count):
     """Ports that are free now and outside the range that outgoing connections take theirs from."""
     sockets, ports = [], []
@@ -98,12 +104,22 @@ class Stack:
             args.append("--enable-fault-injection")
         return [str(BIN / name), *args, *self.flags.get(name, [])]
 
-    def start(self, *names):
-        for name in names or SERVICES:
+    def launch(self, *names):
+        for name in names:
             log = open(self.directory / f"{name}.log", "ab")
             self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log)
+
+    def start(self, *names):
+        self.launch(*(names or SERVICES))
         self.wait_healthy()
         return self
+
+    def answers(self, face):
+        """Whether the gateway serves this face, be the service behind it healthy or not."""
+        try:
+            return self.rest.get(self.url(face, "/health"), timeout=2).status_code in (200, 503)
+        except requests.RequestException:
+            return False
 
     def healthy(self):
         try:

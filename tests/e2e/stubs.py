@@ -1,4 +1,4 @@
-"""Python stubs of the contracts, generated from proto/ when the tests start."""
+"""Python stubs of the contracts and of the stored records, generated when the tests start."""
 
 import importlib
 import pathlib
@@ -18,6 +18,7 @@ _PROTOS = [
     "orders/v1/orders.proto",
     "coordinator/v1/coordinator.proto",
 ]
+_RECORDS = ["coordinator/journal/record.proto", "common/barrier/barrier_row.proto"]
 
 
 def _generate():
@@ -25,6 +26,10 @@ def _generate():
     own = [p for p in _PROTOS if not p.startswith("google/")]
     include = [f"-I{ROOT / 'proto'}", f"-I{ROOT / '.tools' / 'googleapis'}"]
     if protoc.main(["protoc", *include, f"--python_out={out}", f"--grpc_python_out={out}", *own]) != 0:
+        raise RuntimeError("protoc failed")
+    # Absolute paths: a relative one that exists below the working directory would not be looked up in ROOT.
+    records = [str(ROOT / p) for p in _RECORDS]
+    if protoc.main(["protoc", f"-I{ROOT}", f"--python_out={out}", *records]) != 0:
         raise RuntimeError("protoc failed")
     sys.path.insert(0, out)
 
@@ -41,6 +46,8 @@ orders_pb2 = importlib.import_module("orders.v1.orders_pb2")
 orders_grpc = importlib.import_module("orders.v1.orders_pb2_grpc")
 coordinator_pb2 = importlib.import_module("coordinator.v1.coordinator_pb2")
 coordinator_grpc = importlib.import_module("coordinator.v1.coordinator_pb2_grpc")
+record_pb2 = importlib.import_module("coordinator.journal.record_pb2")
+barrier_row_pb2 = importlib.import_module("common.barrier.barrier_row_pb2")
 
 
 def reason(rpc_error):
@@ -49,12 +56,17 @@ def reason(rpc_error):
     return info.reason if info else ""
 
 
-def error_info(rpc_error):
+def status_of(rpc_error):
+    """The google.rpc.Status of a grpc.RpcError; empty if it carries none."""
     for key, value in rpc_error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
-            status = status_pb2.Status.FromString(value)
-            for detail in status.details:
-                info = error_details_pb2.ErrorInfo()
-                if detail.Unpack(info):
-                    return info
+            return status_pb2.Status.FromString(value)
+    return status_pb2.Status()
+
+
+def error_info(rpc_error):
+    for detail in status_of(rpc_error).details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return info
     return None

@@ -3,8 +3,11 @@
 import json
 import socket
 
+import grpc
 import pytest
 import requests
+
+from stubs import customers_pb2, orders_pb2, saga_pb2
 
 OK_ITEM = '{"sku":"prod-123","quantity":1}'
 
@@ -107,6 +110,22 @@ def test_wrong_paths_and_methods_answer_in_the_same_shape(stack):
                         (stack.get("coordinator", "/v1/sagas/no-such-saga"), 404)):
         assert reply.status_code == http, reply.text
         assert set(reply.json()) == {"code", "message", "details"}
+
+
+def test_names_that_are_too_long_are_refused_by_their_field_and_not_repeated(stack):
+    long = "x" * 20_000
+    sagas = stack.sagas()
+    for call, request, field in (
+            (stack.orders().GetOrder, orders_pb2.GetOrderRequest(order_id=long), "order_id"),
+            (stack.stock().GetProduct, customers_pb2.GetProductRequest(sku=long), "sku"),
+            (sagas.GetSaga, saga_pb2.GetSagaRequest(saga_id=long), "saga_id"),
+            (sagas.StartSaga, saga_pb2.StartSagaRequest(definition=long), "definition")):
+        with pytest.raises(grpc.RpcError) as error:
+            call(request)
+        assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT and field in error.value.details()
+    for face, path in (("orders", "/orders/"), ("customers", "/products/"), ("coordinator", "/v1/sagas/")):
+        reply = stack.get(face, path + long)
+        assert reply.status_code == 400 and len(reply.content) < 1000
 
 
 def test_bad_keys_are_refused_by_name(stack, sku):

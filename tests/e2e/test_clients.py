@@ -30,7 +30,7 @@ def test_grpcurl_lists_the_services_by_reflection(stack):
 
 def test_grpcurl_checks_health(stack):
     for service in ("coordinator", "orders", "customers"):
-        assert "SERVING" in grpcurl(stack, service, "grpc.health.v1.Health/Check").stdout
+        assert '"SERVING"' in grpcurl(stack, service, "grpc.health.v1.Health/Check").stdout
 
 
 def test_the_documented_cases_by_grpcurl(stack, sku):

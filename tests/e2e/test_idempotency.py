@@ -109,11 +109,13 @@ def test_a_caller_past_its_deadline_is_told_so_and_attaches_later(stack, sku):
     request = coordinator_pb2.ProcessOrderRequest(customer_id=1, items=[{"sku": sku, "quantity": 1}])
     metadata = list(fault(CONFIRM, delay_ms=700).items())
     stub = stack.coordinator()
+    started = stack.metric("coordinator", "sagamesh_saga_requests_total", outcome="started")
     with pytest.raises(grpc.RpcError) as late:
         stub.ProcessOrder(request, metadata=metadata, timeout=0.3)
     assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert stub.ProcessOrder(request, metadata=metadata, timeout=30).status == 1
     assert stack.counts(sku) == (99, 0, 1)
+    assert stack.metric("coordinator", "sagamesh_saga_requests_total", outcome="started") == started + 1
 
 
 def test_a_caller_attaches_while_the_saga_compensates(stack, sku):

@@ -51,6 +51,35 @@ def test_sagas_are_listed_newest_first_in_pages(stack, sku):
     assert [s["saga_id"] for s in page["sagas"]] == [ids[2], ids[1]]
 
 
+CANCEL = "orders.v1.OrdersService/CancelOrder"
+
+
+def test_a_refused_compensation_parks_the_saga_and_its_callers_get_the_cause(stack, sku):
+    headers = {**fault(CANCEL, abort=9), "Idempotency-Key": sku}
+    reply = stack.process([(sku, 101)], **headers)
+    assert reply.status_code == 400 and "Stock insuficiente" in reply.json()["message"]
+    saga = stack.get("coordinator", f"/v1/sagas?state=PARKED&idempotency_key={sku}").json()["sagas"][0]
+    assert saga["park_reason"].startswith("COMPENSATION_REFUSED")
+    assert saga["failed_step"] == "create_order" and saga["error"]["message"] == reply.json()["message"]
+    assert stack.process([(sku, 101)], **headers).content == reply.content
+    assert stack.process([(sku, 1)], **headers).status_code == 422
+
+
+def test_a_compensation_that_goes_on_failing_is_listed_and_counted_as_stuck(own_stack):
+    stack = own_stack(flags={"coordinator": ["--stuck-after=2", "--compensation-wait=100ms"]})
+    assert stack.process([("prod-123", 1000)], **fault(CANCEL, abort=14)).status_code == 400
+    stuck = eventually(lambda: stack.get("coordinator", "/v1/sagas?stuck=true").json()["sagas"])
+    assert len(stuck) == 1 and stuck[0]["state"] == "COMPENSATING" and stuck[0]["compensation_attempts"] >= 2
+    assert stack.metric("coordinator", "sagamesh_sagas_stuck_total") == 1
+
+
+def test_a_saga_that_stays_unfinished_is_parked_before_its_participants_forget_it(own_stack):
+    stack = own_stack(flags={"coordinator": ["--participant-retention=3s", "--compensation-wait=100ms"]})
+    assert stack.process([("prod-123", 1000)], **fault(CANCEL, abort=14)).status_code == 400
+    parked = eventually(lambda: stack.get("coordinator", "/v1/sagas?state=PARKED").json()["sagas"])
+    assert parked[0]["park_reason"] == "UNFINISHED_TOO_LONG"
+
+
 def states_of(stream, saga_id):
     """The states that a watch told of one saga, until a final one."""
     states = []
