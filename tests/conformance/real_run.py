@@ -1,0 +1,145 @@
+"""A small real run of everything that the invariants speak of, and copies of what it left, to be tampered with."""
+
+import concurrent.futures
+import contextlib
+import json
+import pathlib
+import sqlite3
+import time
+
+import check
+from answers import PROCESS, Answer
+from stack import CONFIRM, Stack, eventually, fault
+from stubs import barrier_row_pb2, record_pb2
+
+DATABASES = ("coordinator", "orders", "customers")
+SKU = "prod-123"
+
+
+class Recorder:
+    """Calls through the gateway, each kept as an Answer."""
+
+    def __init__(self, stack):
+        self.stack, self.answers = stack, []
+
+    def call(self, face, method, path, request=None, key=None, **headers):
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        started = time.monotonic()
+        reply = self.stack.rest.request(method, self.stack.url(face, path), json=request, headers=headers, timeout=40)
+        self.answers.append(Answer(method, path, key, request, reply.status_code, reply.text, started,
+                                   time.monotonic()))
+        return reply
+
+    def buy(self, quantity, key=None, **headers):
+        request = {"customer_id": 1, "items": [{"sku": SKU, "quantity": quantity}]}
+        return self.call("coordinator", "POST", PROCESS, request, key, **headers)
+
+
+def buy_and_fail(client):
+    assert client.buy(1).status_code == 200
+    assert client.buy(1).status_code == 200  # from the store
+    assert client.buy(2, key="definite", **fault(abort=13)).status_code == 500
+    assert client.buy(101, key="too-much").status_code == 400
+    assert client.buy(3, key="reply-lost", **fault(CONFIRM, abort=14, phase="after")).status_code == 503
+    assert client.buy(3, key="reply-lost", **fault(CONFIRM, abort=14, phase="after")).status_code == 503
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: client.buy(4, key="at-once", **fault(CONFIRM, delay_ms=200)), range(4)))
+    assert {reply.content for reply in replies} == {replies[0].content} and replies[0].status_code == 200
+
+
+def buy_directly(client):
+    def order(quantity):
+        request = {"customer_id": 1, "items": [{"sku": SKU, "quantity": quantity}]}
+        return client.call("orders", "POST", "/orders", request).json()["order_id"]
+
+    assert client.call("orders", "POST", f"/orders/{order(1)}/confirm", {}, key="confirm").status_code == 200
+    assert client.call("orders", "POST", f"/orders/{order(1)}/cancel", {}).status_code == 200
+    assert client.call("customers", "POST", f"/products/{SKU}/restock", {"quantity": 7}, key="r").status_code == 200
+
+
+def survive_a_crash(client):
+    """A saga that a second incarnation ends, under epoch 2."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        lost = pool.submit(client.buy, 5, key="crash", **fault(CONFIRM, delay_ms=700))
+        eventually(client.stack.open_sagas)
+        client.stack.kill("coordinator")
+        assert lost.exception() or lost.result().status_code == 503
+    client.stack.start("coordinator")
+    eventually(lambda: not client.stack.open_sagas())
+    assert client.buy(5, key="crash", **fault(CONFIRM, delay_ms=700)).status_code == 200
+
+
+class Run:
+    """The files of a run at rest and its clients' answers."""
+
+    def __init__(self, directory, answers):
+        self.directory, self.answers = pathlib.Path(directory), list(answers)
+        self.paths = {name: self.directory / f"{name}.db" for name in DATABASES}
+
+    @classmethod
+    def real(cls, directory):
+        stack = Stack(directory).start()
+        client = Recorder(stack)
+        try:
+            buy_and_fail(client)
+            buy_directly(client)
+            survive_a_crash(client)
+            for order in stack.get("orders", "/orders").json()["orders"]:
+                client.call("orders", "GET", f"/orders/{order['order_id']}")
+        finally:
+            stack.stop()
+        return cls(directory, client.answers)
+
+    def copy(self, directory):
+        copied = Run(directory, self.answers)
+        for name, path in self.paths.items():
+            # Not the file alone: what was not yet checkpointed is in another one beside it.
+            with contextlib.closing(sqlite3.connect(path)) as source, \
+                    contextlib.closing(sqlite3.connect(copied.paths[name])) as target:
+                source.backup(target)
+        return copied
+
+    def check(self, before=None):
+        return check.check(**self.paths, answers=self.answers, before=before)
+
+    def sql(self, name, statement, *parameters):
+        with contextlib.closing(sqlite3.connect(self.paths[name])) as db, db:
+            db.execute("PRAGMA ignore_check_constraints=ON")
+            rows = db.execute(statement, parameters)
+            assert rows.description or rows.rowcount > 0, f"changed nothing: {statement}"
+            return rows.fetchall()
+
+    def saga(self, key):
+        """(saga id, order id) of an explicit key."""
+        [[saga_id]] = self.sql("coordinator", "SELECT saga_id FROM saga_keys WHERE idempotency_key=?", key)
+        orders = self.sql("orders", "SELECT order_id FROM orders WHERE saga_id=?", saga_id)
+        return saga_id, orders[0][0] if orders else None
+
+    def edit_saga(self, saga_id, edit):
+        [[blob]] = self.sql("coordinator", "SELECT record FROM sagas WHERE saga_id=?", saga_id)
+        record = record_pb2.StoredSaga.FromString(blob)
+        edit(record)
+        self.sql("coordinator", "UPDATE sagas SET record=? WHERE saga_id=?", record.SerializeToString(), saga_id)
+
+    def edit_barrier(self, name, row_id, edit):
+        [[blob]] = self.sql(name, "SELECT record FROM barrier WHERE id=?", row_id)
+        record = barrier_row_pb2.BarrierRowRecord.FromString(blob)
+        edit(record)
+        self.sql(name, "UPDATE barrier SET record=? WHERE id=?", record.SerializeToString(), row_id)
+
+    def copy_saga(self, saga_id, new_id, later_ms):
+        """Another saga with the same key, created `later_ms` after the first one ended."""
+        self.sql("coordinator",
+                 "INSERT INTO sagas SELECT ?, definition, phase, stuck, owner, epoch, version, takeovers, open_owner, "
+                 "due_ms, updated_ms + ?, updated_ms + ? + 9, record FROM sagas WHERE saga_id=?",
+                 new_id, later_ms, later_ms, saga_id)
+
+    def edit_answer(self, wanted, **changes):
+        """Changes the fields of the last answer that is `wanted`."""
+        index = max(i for i, answer in enumerate(self.answers) if wanted(answer))
+        self.answers[index] = self.answers[index]._replace(**changes)
+        return self.answers[index]
+
+    def told(self, key):
+        return json.loads(next(a.body for a in self.answers if a.key == key and a.status == 200))
