@@ -1,0 +1,37 @@
+#ifndef SAGAMESH_BENCH_LOAD_H_
+#define SAGAMESH_BENCH_LOAD_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/clock/clock.h"
+#include "common/random/random.h"
+
+namespace sagamesh::bench {
+
+// The products "<prefix>0" to "<prefix><count - 1>".
+struct Skus {
+  std::string prefix;
+  int count = 0;
+};
+
+// Creates the products, with more stock than a run can sell. INTERNAL if one cannot be created.
+absl::Status CreateProducts(const std::string& customers, const Skus& skus, Clock& clock);
+
+struct LoadOptions {
+  std::string coordinator;
+  Skus skus;
+  int callers = 1;
+  absl::Duration warmup;
+  absl::Duration duration;
+};
+
+// Buys single units of random products, each purchase with a key of its own, and prints to standard output, each as one
+// line at its time: "measuring", when the warm-up is over, and "measured {...}" with the numbers in JSON, when the
+// duration is. INTERNAL if a call failed.
+absl::Status RunLoad(const LoadOptions& options, Clock& clock, Random& random);
+
+}  // namespace sagamesh::bench
+
+#endif  // SAGAMESH_BENCH_LOAD_H_

@@ -1,0 +1,58 @@
+#include "bench/store/saga_rows.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/clock/clock.h"
+#include "common/sql/sqlite.h"
+#include "common/testing/status_matchers.h"
+
+namespace sagamesh::bench {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
+
+class SagaRowsTest : public ::testing::Test {
+ protected:
+  // Writes both halves of `sagas` to a database of its own.
+  void Write(SagaRows& rows, const std::vector<FloorSaga>& sagas) {
+    ASSERT_OK(rows.Prepare(*connection_, {"a", "b"}));
+    ASSERT_OK(rows.WriteFirst(*connection_, sagas, kNow));
+    ASSERT_OK(rows.WriteSecond(*connection_, sagas, kNow));
+  }
+
+  // The first column of the first row.
+  int64_t Number(const std::string& query) { return connection_->Query(query)->at(0).Int(0); }
+
+  const std::vector<FloorSaga> sagas_ = {{"s1", "o1", "k1", "a"}, {"s2", "o2", "k2", "b"}, {"s3", "o3", "k3", "a"}};
+  SystemClock clock_;
+  std::unique_ptr<sql::Database> database_ = sql::MakeSqliteDatabase(
+      std::string("file:/floor-") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + "?vfs=memdb",
+      clock_);
+  std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);
+};
+
+TEST_F(SagaRowsTest, TheCoordinatorsSagasEndSucceededWithTheirKeysSettled) {
+  Write(*MakeCoordinatorRows(), sagas_);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM sagas WHERE phase = 4 AND version = 2 AND open_owner IS NULL"), 3);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM saga_keys WHERE status = 2"), 3);
+}
+
+TEST_F(SagaRowsTest, OrdersEndConfirmedBehindOneBarrierRowEach) {
+  Write(*MakeOrdersRows(), sagas_);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM orders WHERE status = 3"), 3);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 3);
+}
+
+TEST_F(SagaRowsTest, StockIsSoldAndEveryMovementIsInTheLedger) {
+  Write(*MakeCustomersRows(), sagas_);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM reservations WHERE status = 2"), 3);
+  EXPECT_EQ(Number("SELECT sold FROM products WHERE sku = 'a'"), 2);
+  EXPECT_EQ(Number("SELECT SUM(reserved) FROM products"), 0);
+  EXPECT_EQ(Number("SELECT SUM(sold) FROM movements WHERE sku = 'a'"), 2);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM movements"), 6);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 3);
+}
+
+}  // namespace
+}  // namespace sagamesh::bench
