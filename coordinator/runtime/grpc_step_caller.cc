@@ -16,6 +16,7 @@
 namespace sagamesh::runtime {
 namespace {
 
+// One call; deletes itself when it has ended.
 struct PendingCall {
   grpc::ClientContext context;
   grpc::ByteBuffer request;
@@ -70,12 +71,12 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
   if (participant == participants_.end()) {
     return done(absl::UnimplementedError(absl::StrCat("no participant serves ", method)));
   }
-  auto call = std::make_shared<PendingCall>();
+  auto* call = new PendingCall;
   rpc::WriteCallContext(context, call->context);
   call->request = ToBuffer(request);
   {
     MutexLock lock(calls_->mutex);
-    calls_->pending.insert(call.get());
+    calls_->pending.insert(call);
   }
   calls_->in_flight.Begin();
   participant->second->stub.UnaryCall(
@@ -83,13 +84,13 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
       [call, calls = calls_, done = std::make_shared<decltype(done)>(std::move(done))](grpc::Status status) {
         {
           MutexLock lock(calls->mutex);
-          calls->pending.erase(call.get());
+          calls->pending.erase(call);
         }
-        if (status.ok()) {
-          (*done)(ToBytes(call->response));
-        } else {
-          (*done)(rpc::FromGrpc(status));
-        }
+        absl::StatusOr<std::string> reply =
+            status.ok() ? absl::StatusOr<std::string>(ToBytes(call->response)) : rpc::FromGrpc(status);
+        // Before End lets the owner go on: the context holds the channel, which must not be destroyed in a callback.
+        delete call;
+        (*done)(std::move(reply));
         calls->in_flight.End();
       });
 }

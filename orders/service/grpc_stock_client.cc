@@ -17,26 +17,29 @@ template <typename Request, typename Response>
 void GrpcStockClient::Call(void (Stub::*method)(grpc::ClientContext*, const Request*, Response*,
                                                 std::function<void(grpc::Status)>),
                            const CallContext& context, const Request& request, Done<Response> done) {
+  // Deletes itself when the call has ended.
   struct Pending {
     grpc::ClientContext context;
     Request request;
     Response response;
     Done<Response> done;
   };
-  auto pending = std::make_shared<Pending>();
+  auto* pending = new Pending;
   rpc::WriteCallContext(context, pending->context);
   pending->request = request;
   pending->done = std::move(done);
   in_flight_.Begin();
-  (stub_->async()->*method)(&pending->context, &pending->request, &pending->response,
-                            [this, pending](grpc::Status status) {
-                              if (status.ok()) {
-                                pending->done(std::move(pending->response), {});
-                              } else {
-                                pending->done(rpc::FromGrpc(status), {});
-                              }
-                              in_flight_.End();
-                            });
+  (stub_->async()->*method)(
+      &pending->context, &pending->request, &pending->response, [this, pending](grpc::Status status) {
+        absl::StatusOr<Response> reply =
+            status.ok() ? absl::StatusOr<Response>(std::move(pending->response)) : rpc::FromGrpc(status);
+        Done<Response> finish = std::move(pending->done);
+        // Before End lets the owner go on: the context holds the channel, which must not be destroyed in a callback.
+        delete pending;
+        finish(std::move(reply), {});
+        finish = nullptr;
+        in_flight_.End();
+      });
 }
 
 void GrpcStockClient::ReserveStock(const CallContext& context, const ::customers::v1::ReserveStockRequest& request,
