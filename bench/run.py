@@ -11,7 +11,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,9 @@ import time
 import urllib.request
 
 import grpc
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+from ports import free_ports  # noqa: E402
 
 SERVICES = ("customers", "orders", "coordinator")
 HEALTHY_SECONDS_MAX = 60
@@ -28,25 +30,6 @@ FLOOR_SECONDS_MAX = 10
 # HealthCheckResponse{status: SERVING} on the wire.
 HEALTH_SERVING = b"\x08\x01"
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def free_ports(count):
-    """Ports that are free now and outside the range that outgoing connections take theirs from."""
-    sockets, ports = [], []
-    port = 20000 + (os.getpid() * 37) % 9000
-    while len(ports) < count:
-        port += 1
-        s = socket.socket()
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            s.close()
-            continue
-        sockets.append(s)
-        ports.append(port)
-    for s in sockets:
-        s.close()
-    return ports
 
 
 class Stack:

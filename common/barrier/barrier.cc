@@ -130,6 +130,13 @@ Verdict CheckBarrier(BarrierRow& row, const BarrierCall& call, absl::Time now, a
   return Replay{stored->refused, stored->bytes};
 }
 
+absl::StatusOr<std::string> StoredReply(const Replay& replay) {
+  if (!replay.refused) return replay.bytes;
+  google::rpc::Status refusal;
+  refusal.ParseFromString(replay.bytes);
+  return FromProto(refusal);
+}
+
 void RecordSuccess(BarrierRow& row, const BarrierCall& call, std::string response_bytes) {
   Store(row, call, /*refused=*/false, std::move(response_bytes));
 }

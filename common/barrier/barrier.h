@@ -78,6 +78,9 @@ struct Replay {
   bool refused = false;
   std::string bytes;
 };
+// The stored end of a call: the serialized response, or the refusal.
+absl::StatusOr<std::string> StoredReply(const Replay& replay);
+
 // What to do with a call: run it, answer its stored result, or refuse it with a status (not stored).
 using Verdict = std::variant<Proceed, Replay, absl::Status>;
 

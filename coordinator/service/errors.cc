@@ -38,6 +38,4 @@ absl::Status ShuttingDown() {
   return MakeError(absl::StatusCode::kUnavailable, {kDomain, "SHUTTING_DOWN"}, "the coordinator is shutting down");
 }
 
-absl::Status Internal() { return MakeError(absl::StatusCode::kInternal, {kDomain, "INTERNAL"}, "internal error"); }
-
 }  // namespace sagamesh::coordinator::error

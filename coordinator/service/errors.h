@@ -20,8 +20,6 @@ absl::Status WatcherTooSlow(size_t max_buffered);
 absl::Status TooManyWatchers(int max);
 absl::Status WatchCancelled();
 absl::Status ShuttingDown();
-// The journal holds something that this program cannot have written.
-absl::Status Internal();
 
 }  // namespace error
 }  // namespace sagamesh::coordinator

@@ -46,7 +46,7 @@ absl::StatusOr<::coordinator::v1::ProcessOrderResponse> ReadAnswer(const runtime
     if (status.ParseFromString(answer.bytes) && status.code() != 0) return FromProto(status);
   }
   spdlog::error("saga {}: its stored answer cannot be read", answer.saga_id);
-  return error::Internal();
+  return InternalFailure(kDomain);
 }
 
 // "coordinator.v1.ProcessOrderRequest" of "type.googleapis.com/coordinator.v1.ProcessOrderRequest".

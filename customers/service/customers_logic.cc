@@ -192,13 +192,7 @@ void CustomersLogic::RunOperation(WorkingSet& set, BarrierRows& barrier, Operati
   }
   if (const auto* replay = std::get_if<Replay>(&verdict)) {
     operation.replayed = !operation.decided;
-    if (!replay->refused) {
-      operation.reply = replay->bytes;
-      return;
-    }
-    google::rpc::Status stored;
-    stored.ParseFromString(replay->bytes);
-    operation.reply = FromProto(stored);
+    operation.reply = StoredReply(*replay);
     return;
   }
   operation.decided = true;

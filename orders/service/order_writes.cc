@@ -83,11 +83,11 @@ void OrderWrites::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation&
     }
     if (const auto* replay = std::get_if<Replay>(&verdict)) {
       operation.replayed = true;
-      operation.result = Written{{}, true, replay->bytes};
-      if (replay->refused) {
-        google::rpc::Status stored;
-        stored.ParseFromString(replay->bytes);
-        operation.result = FromProto(stored);
+      absl::StatusOr<std::string> reply = StoredReply(*replay);
+      if (reply.ok()) {
+        operation.result = Written{{}, true, *std::move(reply)};
+      } else {
+        operation.result = reply.status();
       }
       return;
     }

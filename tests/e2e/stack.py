@@ -4,13 +4,13 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import time
 
 import grpc
 import requests
 
+from ports import free_ports
 from stubs import coordinator_grpc, customers_grpc, orders_grpc, saga_grpc
 
 BIN = pathlib.Path(os.environ["SAGAMESH_BIN_DIR"])
@@ -37,25 +37,6 @@ def saga_metadata(saga_id, step, op, epoch):
     """What a coordinator sends with a step's call."""
     return [("saga-id", saga_id), ("saga-step", step), ("saga-op", op), ("saga-epoch", str(epoch)),
             ("idempotency-key", f"{saga_id}/{step}/{op}")]
-
-
-def free_ports(count):
-    """Ports that are free now and outside the range that outgoing connections take theirs from."""
-    sockets, ports = [], []
-    port = 20000 + (os.getpid() * 37) % 9000
-    while len(ports) < count:
-        port += 1
-        s = socket.socket()
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            s.close()
-            continue
-        sockets.append(s)
-        ports.append(port)
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def eventually(condition, seconds=30, every=0.05):
