@@ -10,6 +10,7 @@
 #include "common/exec/threads.h"
 #include "common/status/error.h"
 #include "coordinator/definitions/process_order.h"
+#include "coordinator/runtime/crash_points.h"
 #include "coordinator/service/errors.h"
 
 namespace sagamesh::coordinator {
@@ -49,10 +50,13 @@ Environment::Environment(const EnvironmentOptions& options, std::unique_ptr<Proc
       coordinator_service_(process_->edge(), order_logic_),
       saga_service_(process_->edge(), saga_logic_) {}
 
-absl::StatusOr<std::unique_ptr<Environment>> Environment::Create(const EnvironmentOptions& options) {
+absl::StatusOr<std::unique_ptr<Environment>> Environment::Create(EnvironmentOptions options) {
   engine::DefinitionSet definitions;
   SAGAMESH_ASSIGN_OR_RETURN(engine::Definition process_order, definitions::MakeProcessOrder());
   definitions.Add(std::move(process_order));
+  SAGAMESH_ASSIGN_OR_RETURN(options.runtime.crash_at,
+                            CrashAt::FromFlag(options.process.crash_at, runtime::crash_point::All(definitions),
+                                              options.process.enable_fault_injection));
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<Process> process, Process::Create(options.process));
   auto environment = std::unique_ptr<Environment>(new Environment(options, std::move(process), std::move(definitions)));
   Environment& raw = *environment;

@@ -32,7 +32,7 @@ absl::StatusOr<std::map<std::string, std::string>> ParseParticipants(const std::
 // Every long-lived object of the coordinator process.
 class Environment {
  public:
-  static absl::StatusOr<std::unique_ptr<Environment>> Create(const EnvironmentOptions& options);
+  static absl::StatusOr<std::unique_ptr<Environment>> Create(EnvironmentOptions options);
   ~Environment();
 
   // Serves until SIGTERM or SIGINT; then accepted sagas finish, at most for the grace, and the lease is given up.

@@ -11,6 +11,7 @@ ABSL_FLAG(std::string, listen, "127.0.0.1:50051", "gRPC address, HOST:PORT");
 ABSL_FLAG(std::string, db, "sqlite:var/coordinator.db", "database, sqlite:PATH");
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
+ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls and sagas under way");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
 ABSL_FLAG(std::string, participants, "orders.v1.OrdersService=127.0.0.1:50052", "SERVICE=TARGET, ...: who is called");
@@ -29,6 +30,7 @@ absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> ReadOptions() {
                      .db = absl::GetFlag(FLAGS_db),
                      .metrics = absl::GetFlag(FLAGS_metrics),
                      .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
+                     .crash_at = absl::GetFlag(FLAGS_crash_at),
                      .grace = absl::GetFlag(FLAGS_grace)};
   options.journal.content_key_window = absl::GetFlag(FLAGS_content_key_window);
   options.runtime.compensation_wait = absl::GetFlag(FLAGS_compensation_wait);

@@ -18,7 +18,7 @@ struct EnvironmentOptions {
 // Every long-lived object of the customers process.
 class Environment {
  public:
-  static absl::StatusOr<std::unique_ptr<Environment>> Create(const EnvironmentOptions& options);
+  static absl::StatusOr<std::unique_ptr<Environment>> Create(EnvironmentOptions options);
   ~Environment() { process_->StopExecutors(); }
 
   // Serves until SIGTERM or SIGINT.

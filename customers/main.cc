@@ -11,6 +11,7 @@ ABSL_FLAG(std::string, listen, "127.0.0.1:50053", "gRPC address, HOST:PORT");
 ABSL_FLAG(std::string, db, "sqlite:var/customers.db", "database, sqlite:PATH");
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
+ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls under way");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
 ABSL_FLAG(bool, seed_demo, false, "add the demo data that is missing");
@@ -25,6 +26,7 @@ int main(int argc, char** argv) {
                      .db = absl::GetFlag(FLAGS_db),
                      .metrics = absl::GetFlag(FLAGS_metrics),
                      .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
+                     .crash_at = absl::GetFlag(FLAGS_crash_at),
                      .grace = absl::GetFlag(FLAGS_grace)};
   options.customers.barrier_retention = absl::GetFlag(FLAGS_barrier_retention);
   options.seed_demo = absl::GetFlag(FLAGS_seed_demo);

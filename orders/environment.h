@@ -20,7 +20,7 @@ struct EnvironmentOptions {
 // Every long-lived object of the orders process.
 class Environment {
  public:
-  static absl::StatusOr<std::unique_ptr<Environment>> Create(const EnvironmentOptions& options);
+  static absl::StatusOr<std::unique_ptr<Environment>> Create(EnvironmentOptions options);
   ~Environment() { process_->StopExecutors(); }
 
   // Serves until SIGTERM or SIGINT.

@@ -26,6 +26,7 @@ struct ProcessOptions {
   std::string db;       // "sqlite:var/orders.db"
   std::string metrics;  // "127.0.0.1:9052"; empty: not served
   bool enable_fault_injection = false;
+  std::string crash_at;  // the name of a crash point; empty: none
   absl::Duration grace = absl::Seconds(10);
   int workers = 4;
 };

@@ -62,6 +62,10 @@ class DefinitionSet {
     return nullptr;
   }
 
+  void ForEach(const std::function<void(const Definition&)>& visit) const {
+    for (const auto& definition : definitions_) visit(*definition);
+  }
+
  private:
   std::vector<std::unique_ptr<Definition>> definitions_;
 };

@@ -266,6 +266,12 @@ absl::Duration Decider::Backoff(absl::Duration initial, absl::Duration max, int 
 
 }  // namespace
 
+bool IsStepSuccess(const Saga& saga, const Event& event) {
+  const auto* replied = std::get_if<StepReplied>(&event);
+  return replied != nullptr && saga.record.phase == Phase::kRunning && replied->turn == saga.turn &&
+         replied->reply.ok();
+}
+
 Decision Decide(const EngineOptions& options, const Definition& definition, Saga saga, Event event,
                 const Surroundings& surroundings) {
   Decider decider(options, definition, std::move(saga), surroundings);

@@ -125,6 +125,9 @@ struct Surroundings {
 Decision Decide(const EngineOptions& options, const Definition& definition, Saga saga, Event event,
                 const Surroundings& surroundings);
 
+// Whether the event is the success of the step that the saga is at.
+bool IsStepSuccess(const Saga& saga, const Event& event);
+
 // How a participant's answer counts (docs/semantics.md).
 enum class Failure {
   kDefinite,            // a refusing code with the participant's own ErrorInfo: neither retried nor doubted

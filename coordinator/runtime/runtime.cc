@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/uuid/uuid.h"
+#include "coordinator/runtime/crash_points.h"
 #include "coordinator/runtime/errors.h"
 #include "coordinator/runtime/shard.h"
 
@@ -72,6 +73,7 @@ void Runtime::Impl::Claim(Request request, StartCallback done) {
   shared_.journal.Start(MakeRecord(std::move(request)), deadline,
                         [self = shared_from_this(), done = std::move(done)](absl::StatusOr<Claimed> claimed) mutable {
                           if (claimed.ok() && claimed->outcome == ClaimOutcome::kStarted) {
+                            self->shared_.options.crash_at.Reached(crash_point::kStarted);
                             self->shared_.metrics.Started();
                             self->Adopt(claimed->saga, /*recovered=*/false);
                             return done(std::move(claimed));

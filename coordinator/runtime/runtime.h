@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "common/clock/clock.h"
 #include "common/exec/executor.h"
+#include "common/fault/crash_at.h"
 #include "common/metrics/metrics.h"
 #include "common/random/random.h"
 #include "common/rpc/call_context.h"
@@ -27,6 +28,7 @@ struct RuntimeOptions {
   // How long callers wait for the compensation to end before they are told its cause.
   absl::Duration compensation_wait = absl::Seconds(5);
   engine::EngineOptions engine;
+  CrashAt crash_at;  // one of crash_points.h
   // How often due sagas are looked for while there are some, and otherwise.
   absl::Duration due_poll_interval = absl::Seconds(1);
   absl::Duration due_poll_at_rest = absl::Seconds(5);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <variant>
 
+#include "coordinator/runtime/crash_points.h"
 #include "coordinator/runtime/errors.h"
 
 namespace sagamesh::runtime {
@@ -69,6 +70,9 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
   Slot& slot = found->second;
   const Phase before = slot.saga.record.phase;
   const bool was_stuck = slot.saga.record.stuck;
+  if (engine::IsStepSuccess(slot.saga, event)) {
+    shared_.options.crash_at.Reached(crash_point::kStepReplied, slot.definition->steps[slot.saga.step].name);
+  }
   engine::Decision decision = engine::Decide(shared_.options.engine, *slot.definition, std::move(slot.saga),
                                              std::move(event), {shared_.clock.Now(), shared_.random.NextDouble()});
   slot.saga = std::move(decision.saga);
@@ -84,6 +88,7 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
 
 void Shard::CarryOut(const std::string& saga_id, engine::WriteJournal action) {
   SagaRecord record = action.record;
+  if (record.phase == Phase::kCompensated) shared_.options.crash_at.Reached(crash_point::kCompensated);
   const std::optional<absl::Time> due = action.due;
   shared_.journal.Write(
       std::move(record), due,
@@ -108,6 +113,8 @@ void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
     shared_.metrics.Fenced();
     return Happen(saga_id, engine::JournalFenced{});
   }
+  if (written.phase == Phase::kCompensating) shared_.options.crash_at.Reached(crash_point::kDecided);
+  if (engine::IsFinal(written.phase)) shared_.options.crash_at.Reached(crash_point::kFinal);
   if (action.due.has_value()) shared_.deferred++;
   Happen(saga_id, engine::JournalCommitted{std::move(written)});
 }

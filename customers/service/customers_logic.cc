@@ -12,6 +12,7 @@
 #include "common/status/error.h"
 #include "common/uuid/uuid.h"
 #include "customers/domain/errors.h"
+#include "customers/service/crash_points.h"
 #include "customers/service/messages.h"
 #include "customers/store/stock_store.h"
 
@@ -174,7 +175,13 @@ absl::StatusOr<BatchEffect> CustomersLogic::RunBatch(sql::Connection& connection
     return absl::AbortedError(changed.status().message());
   if (!changed.ok()) return changed.status();
   SAGAMESH_ASSIGN_OR_RETURN(const int marked, barrier.Save(connection));
+  for (const Operation* operation : operations) ReachCrashPoint(crash_point::kBeforeCommit, *operation);
   return *changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
+}
+
+void CustomersLogic::ReachCrashPoint(absl::string_view point, const Operation& operation) const {
+  static_assert(std::variant_size_v<Command> == std::size(crash_point::kMethods));
+  if (operation.took_effect()) options_.crash_at.Reached(point, crash_point::kMethods[operation.command.index()]);
 }
 
 void CustomersLogic::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation) {
@@ -208,7 +215,8 @@ template <typename Response>
 void CustomersLogic::Submit(const CallContext& context, Operation operation, Done<Response> done) {
   const Priority priority = context.saga.has_value() ? Priority::kAccepted : Priority::kNew;
   group_commit_.Submit(std::move(operation), context.deadline, priority,
-                       [done = std::move(done)](absl::Status status, Operation& finished) mutable {
+                       [this, done = std::move(done)](absl::Status status, Operation& finished) mutable {
+                         if (status.ok()) ReachCrashPoint(crash_point::kAfterCommit, finished);
                          if (status.ok()) status = finished.reply.status();
                          if (!status.ok()) return done(std::move(status), {finished.replayed});
                          Response response;

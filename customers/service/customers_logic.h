@@ -15,6 +15,7 @@
 #include "common/batch/group_commit.h"
 #include "common/clock/clock.h"
 #include "common/exec/executor.h"
+#include "common/fault/crash_at.h"
 #include "common/metrics/metrics.h"
 #include "common/random/random.h"
 #include "common/rpc/call_context.h"
@@ -31,6 +32,7 @@ struct CustomersOptions {
   int max_queued_operations = 8192;
   int max_queued_reads = 4096;
   int read_connections = 2;
+  CrashAt crash_at;  // one of crash_points.h
 };
 
 // CustomersService and StockService without their transport. Every write is an operation of one group commit. Methods
@@ -95,6 +97,9 @@ class CustomersLogic {
     // The serialized response message.
     absl::StatusOr<std::string> reply = absl::UnknownError("not run");
     bool replayed = false;
+
+    // Whether it made an effect of its own.
+    bool took_effect() const { return reply.ok() && !replayed; }
   };
   struct Collector;
   struct Decider;
@@ -114,6 +119,8 @@ class CustomersLogic {
 
   absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations);
   void RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);
+  // Reaches `point` of the operation's method, if it took effect.
+  void ReachCrashPoint(absl::string_view point, const Operation& operation) const;
 
   const CustomersOptions options_;
   Clock& clock_;

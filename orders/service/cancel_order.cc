@@ -26,6 +26,7 @@ void ReleaseThenFinish(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_pt
       StockContext(*parts, call->context), release,
       [parts, call, order_id](absl::StatusOr<::customers::v1::ReleaseReservationResponse> released, ReplyInfo) {
         if (!released.ok()) return call->Refuse(released.status());
+        parts->options.crash_at.Reached(crash_point::kReleased);
         parts->writes.Submit(FinishCancelCommand{order_id, call->caller()}, call->barrier, Ends::kCall,
                              call->context.deadline, Priority::kAccepted,
                              [call](absl::StatusOr<Written> written, bool replayed) {
@@ -40,6 +41,7 @@ void Cancel(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<CancelCal
   parts->writes.Submit(std::move(mark), call->barrier, Ends::kNothing, call->context.deadline, call->priority(),
                        [parts, call, order_id](absl::StatusOr<Written> written, bool replayed) {
                          if (call->Ended(written, replayed)) return;
+                         parts->options.crash_at.Reached(crash_point::kCancelling);
                          ReleaseThenFinish(parts, call, order_id);
                        });
 }

@@ -23,6 +23,7 @@ void CommitThenConfirm(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_pt
       StockContext(*parts, call->context), commit,
       [parts, call, order_id](absl::StatusOr<::customers::v1::CommitReservationResponse> committed, ReplyInfo) {
         if (!committed.ok()) return call->Refuse(committed.status());
+        parts->options.crash_at.Reached(crash_point::kCommitted);
         parts->writes.Submit(ConfirmCommand{order_id, call->caller()}, call->barrier, Ends::kCall,
                              call->context.deadline, Priority::kAccepted,
                              [call](absl::StatusOr<Written> written, bool replayed) {

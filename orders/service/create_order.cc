@@ -69,6 +69,7 @@ void CreateForSaga(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<Cr
       StockContext(*parts, call->context), request,
       [parts, call, order = std::move(order)](absl::StatusOr<ReserveResponse> reserved, ReplyInfo) mutable {
         if (!reserved.ok()) return call->Refuse(reserved.status());
+        parts->options.crash_at.Reached(crash_point::kReserved);
         parts->writes.Submit(CreateForSagaCommand{Priced(std::move(order), reserved->reservation())}, call->barrier,
                              Ends::kCall, call->context.deadline, call->priority(),
                              [call](absl::StatusOr<Written> written, bool replayed) {
@@ -82,6 +83,7 @@ void Reserved(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<CreateC
               absl::StatusOr<ReserveResponse> reserved) {
   OrderCommand command;
   if (reserved.ok()) {
+    parts->options.crash_at.Reached(crash_point::kReservedDirect);
     command = PriceDirectCommand{Priced(std::move(order), reserved->reservation())};
   } else if (IsDefinite(reserved.status())) {
     command = RefuseDirectCommand{order.id, reserved.status()};
@@ -98,6 +100,7 @@ void CreateDirect(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<Cre
   parts->writes.Submit(BeginDirectCommand{std::move(order)}, call->barrier, Ends::kNothing, call->context.deadline,
                        call->priority(), [parts, call](absl::StatusOr<Written> written, bool replayed) {
                          if (call->Ended(written, replayed)) return;
+                         parts->options.crash_at.Reached(crash_point::kPending);
                          const auto request = ReserveRequest(written->order);
                          parts->stock.ReserveStock(StockContext(*parts, call->context), request,
                                                    [parts, call, order = written->order](

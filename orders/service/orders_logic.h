@@ -9,6 +9,7 @@
 #include "common/batch/group_commit.h"
 #include "common/clock/clock.h"
 #include "common/exec/executor.h"
+#include "common/fault/crash_at.h"
 #include "common/metrics/metrics.h"
 #include "common/random/random.h"
 #include "common/rpc/call_context.h"
@@ -35,6 +36,7 @@ struct OrdersOptions {
   int max_queued_operations = 8192;
   int max_queued_reads = 4096;
   int read_connections = 2;
+  CrashAt crash_at;  // one of crash_points.h
 };
 
 // OrdersService without its transport. Each method is a chain of callbacks: local writes (one operation of the

@@ -9,6 +9,7 @@
 #include "common/proto/deterministic.h"
 #include "common/status/error.h"
 #include "orders/domain/errors.h"
+#include "orders/service/crash_points.h"
 #include "orders/service/messages.h"
 #include "orders/service/orders_logic.h"
 
