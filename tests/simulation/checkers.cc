@@ -1,5 +1,6 @@
 #include "tests/simulation/checkers.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -9,17 +10,13 @@
 #include "coordinator/v1/coordinator.pb.h"
 #include "customers/v1/customers.pb.h"
 #include "orders/v1/orders.pb.h"
+#include "tests/simulation/limits.h"
 
 namespace sagamesh::simulation {
 namespace {
 
 using engine::Phase;
 using engine::SagaRecord;
-
-template <typename... Parts>
-void Add(Violations& violations, const Parts&... parts) {
-  violations.push_back(absl::StrCat(parts...));
-}
 
 const char* NameOf(Phase phase) {
   switch (phase) {
@@ -42,15 +39,6 @@ Message Parse(const std::string& bytes) {
   Message message;
   message.ParseFromString(bytes);
   return message;
-}
-
-// The saga that an answer of ProcessOrder is about; "" if it names none.
-std::string SagaOf(const Answer& answer) {
-  if (answer.reply.ok()) return Parse<::coordinator::v1::ProcessOrderResponse>(*answer.reply).saga_id();
-  const auto info = GetErrorInfo(answer.reply.status());
-  if (!info.has_value()) return "";
-  const auto found = info->metadata().find("saga_id");
-  return found == info->metadata().end() ? "" : found->second;
 }
 
 std::string OrderStatus(const Snapshot& snapshot, const std::string& order_id) {
@@ -76,6 +64,33 @@ struct Balance {
   int64_t reserved = 0;
   int64_t sold = 0;
 };
+
+// What restocks may have brought.
+struct Restocked {
+  int64_t least = 0;
+  int64_t most = 0;
+};
+
+// Calls with one key are one restock: the one that was answered, or, where none was, any of them or none.
+std::map<std::string, Restocked> RestockedBySku(const std::vector<Answer>& history) {
+  std::map<std::string, std::set<std::string>> requests_of_key;
+  std::map<std::string, std::string> done_of_key;
+  for (const Answer& answer : history) {
+    if (answer.method != kRestock) continue;
+    requests_of_key[*answer.key].insert(answer.request);
+    if (answer.reply.ok()) done_of_key[*answer.key] = answer.request;
+  }
+  std::map<std::string, Restocked> restocked;
+  for (const auto& [key, requests] : requests_of_key) {
+    const auto done = done_of_key.find(key);
+    for (const std::string& bytes : requests) {
+      const auto request = Parse<::customers::v1::RestockRequest>(bytes);
+      if (done == done_of_key.end() || done->second == bytes) restocked[request.sku()].most += request.quantity();
+      if (done != done_of_key.end() && done->second == bytes) restocked[request.sku()].least += request.quantity();
+    }
+  }
+  return restocked;
+}
 
 }  // namespace
 
@@ -111,21 +126,7 @@ void CheckStock(const Snapshot& snapshot, const std::vector<Answer>& history, Vi
     balance.sold += movement.sold;
     if (movement.order_id.empty()) brought[movement.sku] += movement.available;
   }
-  // By intent: calls of one intent are one restock. What was never answered may have happened or not.
-  std::map<uint64_t, std::pair<const Answer*, bool>> restocks;
-  for (const Answer& answer : history) {
-    if (answer.method != kRestock) continue;
-    auto& [first, good] = restocks[answer.intent];
-    first = &answer;
-    good = good || answer.reply.ok();
-  }
-  std::map<std::string, std::pair<int64_t, int64_t>> restocked;  // at least, at most
-  for (const auto& [intent, restock] : restocks) {
-    const auto request = Parse<::customers::v1::RestockRequest>(restock.first->request);
-    auto& [least, most] = restocked[request.sku()];
-    if (restock.second) least += request.quantity();
-    most += request.quantity();
-  }
+  std::map<std::string, Restocked> restocked = RestockedBySku(history);
   for (const Product& product : kProducts) {
     if (!snapshot.products.contains(product.sku)) Add(violations, "1: product ", product.sku, " is gone");
   }
@@ -245,21 +246,47 @@ void CheckAnswers(const Snapshot& snapshot, const std::vector<Answer>& history, 
   }
 }
 
+namespace {
+
+// Of one key's sagas each has ended before the next begins.
+void CheckTurns(const Snapshot& snapshot, Violations& violations) {
+  std::map<std::pair<engine::KeyKind, std::string>, std::vector<const SagaRecord*>> of_key;
+  for (const auto& [id, saga] : snapshot.sagas) of_key[{saga.key_kind, saga.key}].push_back(&saga);
+  for (auto& [key, sagas] : of_key) {
+    std::sort(sagas.begin(), sagas.end(),
+              [](const SagaRecord* a, const SagaRecord* b) { return a->created < b->created; });
+    for (size_t i = 1; i < sagas.size(); i++) {
+      if (engine::IsFinal(sagas[i - 1]->phase) && sagas[i - 1]->updated <= sagas[i]->created) continue;
+      Add(violations, "5: key ", key.second, " had two sagas at once, ", sagas[i - 1]->saga_id, " and ",
+          sagas[i]->saga_id);
+    }
+  }
+}
+
+}  // namespace
+
 void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations) {
-  // A key has at most one saga that succeeded; an explicit one, none besides it that failed for a definite cause.
-  std::map<std::pair<engine::KeyKind, std::string>, std::set<std::string>> done;
+  // An explicit key has one saga that ended well or failed for a definite cause; a content key one in each window that
+  // ended well.
+  std::map<std::pair<engine::KeyKind, std::string>, std::vector<const SagaRecord*>> done;
   for (const auto& [id, saga] : snapshot.sagas) {
     const bool stored =
         saga.phase == Phase::kSucceeded ||
         (saga.phase == Phase::kCompensated && saga.key_kind == engine::KeyKind::kExplicit && saga.error_definite);
-    if (stored) done[{saga.key_kind, saga.key}].insert(id);
+    if (stored) done[{saga.key_kind, saga.key}].push_back(&saga);
   }
-  for (const auto& [key, sagas] : done) {
-    if (sagas.size() > 1) {
-      Add(violations, "4: key ", key.second, " was answered by ", sagas.size(), " sagas, ", *sagas.begin(), " and ",
-          *sagas.rbegin());
+  for (auto& [key, sagas] : done) {
+    std::sort(sagas.begin(), sagas.end(),
+              [](const SagaRecord* a, const SagaRecord* b) { return a->created < b->created; });
+    for (size_t i = 1; i < sagas.size(); i++) {
+      const bool free =
+          key.first == engine::KeyKind::kContent && sagas[i]->created - sagas[i - 1]->created >= kContentKeyWindow;
+      if (free) continue;
+      Add(violations, "4: key ", key.second, " was answered by two sagas, ", sagas[i - 1]->saga_id, " and ",
+          sagas[i]->saga_id);
     }
   }
+  CheckTurns(snapshot, violations);
   // Every caller of a saga gets the same bytes, and those that the saga stores.
   std::map<std::string, std::set<std::string>> bytes_of_saga;
   std::map<std::pair<std::string, std::string>, std::set<std::string>> good_bytes_of_key;
@@ -367,7 +394,8 @@ void CheckEnds(const Snapshot& snapshot, Violations& violations) {
   for (const std::string& what : Unfinished(snapshot)) Add(violations, "9: ", what);
 }
 
-Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history) {
+Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history,
+                    const std::deque<Exchange>& exchanges) {
   Violations violations;
   CheckStock(snapshot, history, violations);
   CheckOrders(snapshot, violations);
@@ -376,6 +404,8 @@ Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history
   CheckCompensations(snapshot, violations);
   CheckEpochs(snapshot, violations);
   CheckEnds(snapshot, violations);
+  CheckCalls(exchanges, violations);
+  CheckRejections(snapshot, exchanges, violations);
   return violations;
 }
 

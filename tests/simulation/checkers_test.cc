@@ -9,6 +9,8 @@
 #include "absl/strings/str_join.h"
 #include "common/status/error.h"
 #include "coordinator/v1/coordinator.pb.h"
+#include "orders/v1/orders.pb.h"
+#include "tests/simulation/limits.h"
 
 namespace sagamesh::simulation {
 namespace {
@@ -81,11 +83,50 @@ class CheckersTest : public ::testing::Test {
     history_.push_back({.intent = ++intent_, .method = kProcessOrder, .key = saga.key, .reply = error});
   }
 
-  std::string Found() const { return absl::StrJoin(CheckAll(snapshot_, history_), "\n"); }
+  // A direct order of one sku, in so many lines.
+  static std::string Wish(std::initializer_list<int> quantities) {
+    ::orders::v1::CreateOrderRequest request;
+    for (const int quantity : quantities) {
+      auto* item = request.add_items();
+      item->set_sku(kSku);
+      item->set_quantity(quantity);
+    }
+    return request.SerializeAsString();
+  }
+
+  // A call of saga-1 at a participant that was answered well.
+  Exchange& AddCall(const std::string& step, SagaOp op, uint64_t epoch) {
+    Exchange call{.to = "orders", .method = op == SagaOp::kAction ? kCreateOrder : kCancelOrder, .request = Wish({2})};
+    call.context.saga = SagaCall{"saga-1", step, op, epoch};
+    call.arrived = now_;
+    call.answered = now_ + absl::Milliseconds(1);
+    call.reply = "reply";
+    now_ += absl::Seconds(1);
+    exchanges_.push_back(call);
+    return exchanges_.back();
+  }
+
+  // A call with a key at the coordinator that was answered so.
+  void AddRequest(const std::string& key, absl::Status reply) {
+    Exchange call{.to = "coordinator", .method = kProcessOrder};
+    call.context.idempotency_key = key;
+    call.reply = std::move(reply);
+    exchanges_.push_back(call);
+  }
+
+  std::string Unchanged(const Snapshot& after) const {
+    Violations violations;
+    CheckUnchanged(snapshot_, after, violations);
+    return absl::StrJoin(violations, "\n");
+  }
+
+  std::string Found() const { return absl::StrJoin(CheckAll(snapshot_, history_, exchanges_), "\n"); }
 
   static constexpr const char* kSku = "prod-common";
   Snapshot snapshot_;
   std::vector<Answer> history_;
+  std::deque<Exchange> exchanges_;
+  absl::Time now_ = absl::UnixEpoch();
   uint64_t intent_ = 0;
 };
 
@@ -129,7 +170,33 @@ TEST_F(CheckersTest, AnAnsweredOrderWithOtherItemsIsFound) {
 TEST_F(CheckersTest, TwoSagasForOneKeyAreFound) {
   AddSucceeded("saga-3", "order-3", 1);
   snapshot_.sagas["saga-3"].key = snapshot_.sagas["saga-1"].key;
-  EXPECT_THAT(Found(), HasSubstr("4: key key of saga-1 was answered by 2 sagas"));
+  EXPECT_THAT(Found(), HasSubstr("4: key key of saga-1 was answered by two sagas, saga-1 and saga-3"));
+}
+
+TEST_F(CheckersTest, TwoSagasForOneContentKeyInOneWindowAreFound) {
+  AddSucceeded("saga-3", "order-3", 1);
+  for (const char* id : {"saga-1", "saga-3"}) {
+    snapshot_.sagas[id].key = "content";
+    snapshot_.sagas[id].key_kind = engine::KeyKind::kContent;
+  }
+  snapshot_.sagas["saga-1"].created = now_;
+  snapshot_.sagas["saga-3"].created = now_ + kContentKeyWindow;
+  EXPECT_THAT(Found(), IsEmpty());
+  snapshot_.sagas["saga-3"].created -= absl::Milliseconds(1);
+  EXPECT_THAT(Found(), HasSubstr("4: key content was answered by two sagas, saga-1 and saga-3"));
+}
+
+TEST_F(CheckersTest, TwoSagasForOneKeyAtOnceAreFound) {
+  AddCompensated("saga-3", "order-3", 1);
+  for (const char* id : {"saga-2", "saga-3"}) {
+    snapshot_.sagas[id].key = "key";
+    snapshot_.sagas[id].error_definite = false;
+  }
+  snapshot_.sagas["saga-2"].updated = now_ + absl::Seconds(1);
+  snapshot_.sagas["saga-3"].created = now_ + absl::Seconds(1);
+  EXPECT_THAT(Found(), IsEmpty());
+  snapshot_.sagas["saga-2"].updated += absl::Milliseconds(1);
+  EXPECT_THAT(Found(), HasSubstr("5: key key had two sagas at once, saga-2 and saga-3"));
 }
 
 TEST_F(CheckersTest, TwoAnswersOfOneSagaAreFound) {
@@ -160,6 +227,93 @@ TEST_F(CheckersTest, AnEpochThatWasNeverGivenOutIsFound) {
 TEST_F(CheckersTest, ASagaThatDoesNotEndIsFound) {
   snapshot_.sagas["saga-2"].phase = engine::Phase::kCompensating;
   EXPECT_THAT(Found(), HasSubstr("9: saga saga-2 is COMPENSATING"));
+}
+
+TEST_F(CheckersTest, RepeatedCallsWithTheirStoredResultPass) {
+  AddCall("create", SagaOp::kAction, 1);
+  AddCall("create", SagaOp::kAction, 2);
+  AddCall("create", SagaOp::kCompensation, 2);
+  AddCall("create", SagaOp::kCompensation, 3);
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(CheckersTest, ARepeatedCallWithAnotherResultIsFound) {
+  AddCall("create", SagaOp::kAction, 1);
+  AddCall("create", SagaOp::kAction, 1).reply = "another";
+  EXPECT_THAT(Found(), HasSubstr("4: orders gave 2 different good answers"));
+}
+
+TEST_F(CheckersTest, AFirstCallThatIsToldToBeARepeatIsFound) {
+  AddCall("create", SagaOp::kAction, 1);
+  AddCall("create", SagaOp::kAction, 1).info.replayed = true;
+  EXPECT_THAT(Found(), IsEmpty());
+  exchanges_.pop_front();
+  EXPECT_THAT(Found(), HasSubstr("4: orders told the first call of saga-1/create/action that it was a repeat"));
+}
+
+TEST_F(CheckersTest, AnotherPayloadThatWasTakenUnderAStepIsFound) {
+  AddCall("create", SagaOp::kAction, 1);
+  AddCall("create", SagaOp::kAction, 1).request = Wish({3});
+  EXPECT_THAT(Found(), HasSubstr("4: orders took 2 payloads of saga-1/create/action"));
+}
+
+TEST_F(CheckersTest, AnotherPayloadThatWasTakenUnderAKeyIsFound) {
+  const auto add = [this](const std::string& request) {
+    Exchange& call = AddCall("", SagaOp::kAction, 0);
+    call.context.saga.reset();
+    call.context.idempotency_key = "key";
+    call.request = request;
+  };
+  add(Wish({2}));
+  add(Wish({1, 1}));
+  EXPECT_THAT(Found(), IsEmpty());
+  add(Wish({3}));
+  EXPECT_THAT(Found(), HasSubstr("4: orders took 2 payloads of key"));
+}
+
+TEST_F(CheckersTest, AnActionThatWasTakenAfterItsCompensationIsFound) {
+  AddCall("create", SagaOp::kCompensation, 1);
+  AddCall("create", SagaOp::kAction, 1);
+  EXPECT_THAT(Found(), HasSubstr("6: orders took orders.v1.OrdersService/CreateOrder of saga saga-1 after its"));
+}
+
+TEST_F(CheckersTest, ALowerEpochThatWasTakenAfterAHigherOneIsFound) {
+  AddCall("create", SagaOp::kAction, 2);
+  AddCall("create", SagaOp::kAction, 1);
+  EXPECT_THAT(Found(), HasSubstr("8: orders took orders.v1.OrdersService/CreateOrder of saga saga-1 at epoch 1"));
+}
+
+TEST_F(CheckersTest, CallsThatCrossMayBeTakenInEitherOrder) {
+  const absl::Time answered = AddCall("create", SagaOp::kCompensation, 2).answered;
+  AddCall("create", SagaOp::kAction, 1).arrived = answered;
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(CheckersTest, ASagaOfARejectedRequestIsFound) {
+  AddRequest("key of saga-1", InvalidField("coordinator", "items", "is empty"));
+  AddRequest("key of saga-1", Overloaded({"coordinator", "QUEUE_FULL"}, "full", absl::Seconds(1)));
+  EXPECT_THAT(Found(), HasSubstr("4: every request with key key of saga-1 was rejected, and there is saga saga-1"));
+  AddRequest("key of saga-1", DatabaseUnavailable("coordinator"));
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(CheckersTest, AnEffectOfACallThatCameAgainIsFound) {
+  EXPECT_THAT(Unchanged(snapshot_), IsEmpty());
+  Snapshot after = snapshot_;
+  after.orders["order-2"].status = "CREATED";
+  EXPECT_THAT(Unchanged(after), HasSubstr("4: a call that came again changed order order-2"));
+  after = snapshot_;
+  after.reservations["order-9"].status = "RELEASED";
+  EXPECT_THAT(Unchanged(after), HasSubstr("4: a call that came again made reservation order-9"));
+  after = snapshot_;
+  after.products.erase(kSku);
+  EXPECT_THAT(Unchanged(after), HasSubstr("4: a call that came again removed a product"));
+  after = snapshot_;
+  after.movements.push_back({kSku, "commit", "order-1", 0, 0, 0});
+  EXPECT_THAT(Unchanged(after), HasSubstr("4: a call that came again moved stock"));
+  after = snapshot_;
+  after.orders_barrier["saga-1"].compensating = true;
+  EXPECT_THAT(Unchanged(after), HasSubstr("6: a call that came again changed the mark or the results of saga saga-1"));
 }
 
 }  // namespace

@@ -28,6 +28,17 @@ bool IsRetryable(const absl::Status& status) {
 
 }  // namespace
 
+std::string SagaOf(const Answer& answer) {
+  if (answer.reply.ok()) {
+    ::coordinator::v1::ProcessOrderResponse response;
+    return response.ParseFromString(*answer.reply) ? response.saga_id() : "";
+  }
+  const auto info = GetErrorInfo(answer.reply.status());
+  if (!info.has_value()) return "";
+  const auto found = info->metadata().find("saga_id");
+  return found == info->metadata().end() ? "" : found->second;
+}
+
 void Clients::StockTheShop() {
   for (uint32_t id = 1; id <= kCustomers; id++) {
     ::customers::v1::CreateCustomerRequest request;
@@ -66,9 +77,11 @@ void Clients::Shop(int intents, absl::Duration duration) {
 
 void Clients::Begin() {
   const uint64_t wish = rng_.Below(100);
-  if (wish < 75) return BuyThroughTheCoordinator();
-  if (wish < 93) return BuyDirectly();
-  Restock();
+  if (wish < 68) return BuyThroughTheCoordinator();
+  if (wish < 87) return BuyDirectly();
+  if (wish < 95) return Restock();
+  if (wish < 98) return MistypeAndBuy();
+  BuyInACrowd();
 }
 
 std::string Clients::Basket() {
@@ -97,21 +110,52 @@ std::optional<Fault> Clients::MaybeFault() {
   return fault;
 }
 
+Clients::Intent Clients::MaybeAgain(Intent intent, std::vector<Intent>& asked,
+                                    const std::function<std::string()>& other) {
+  if (asked.empty() || !rng_.Chance(0.25)) {
+    asked.push_back(intent);
+    return intent;
+  }
+  intent = asked[rng_.Below(asked.size())];
+  if (intent.key.has_value() && rng_.Chance(0.3)) intent.request = other();
+  return intent;
+}
+
 void Clients::BuyThroughTheCoordinator() {
   Intent intent{.to = "coordinator", .method = kProcessOrder, .request = Basket(), .fault = MaybeFault()};
   if (rng_.Chance(0.5)) intent.key = NewKey();
-  const bool again = !asked_.empty() && rng_.Chance(0.2);
-  if (again) {
-    intent = asked_[rng_.Below(asked_.size())];
-    if (rng_.Chance(0.15)) intent.request = Basket();  // the key was for something else
-  } else {
-    asked_.push_back(intent);
-  }
+  intent = MaybeAgain(std::move(intent), asked_, [this] { return Basket(); });
   // Duplicates at once: impatient people, proxies that retry.
   for (int copies = rng_.Chance(0.25) ? static_cast<int>(rng_.Between(2, 4)) : 1; copies > 0; copies--) Pursue(intent);
 }
 
-void Clients::BuyDirectly() {
+void Clients::BuyInACrowd() {
+  const bool all_the_same = rng_.Chance(0.3);
+  Intent intent{.to = "coordinator", .method = kProcessOrder, .request = Basket(), .key = NewKey()};
+  for (int people = static_cast<int>(rng_.Between(10, 25)); people > 0; people--) {
+    if (!all_the_same) {
+      intent.request = Basket();
+      intent.key = NewKey();
+    }
+    Pursue(intent);
+  }
+}
+
+void Clients::MistypeAndBuy() {
+  ::coordinator::v1::ProcessOrderRequest mistyped;
+  mistyped.ParseFromString(Basket());
+  mistyped.mutable_items(0)->set_quantity(0);
+  const std::string key = NewKey();
+  Pursue({.to = "coordinator",
+          .method = kProcessOrder,
+          .request = mistyped.SerializeAsString(),
+          .key = key,
+          .then = [this, key](const Answer&) {
+            Pursue({.to = "coordinator", .method = kProcessOrder, .request = Basket(), .key = key});
+          }});
+}
+
+std::string Clients::DirectBasket() {
   ::coordinator::v1::ProcessOrderRequest basket;
   basket.ParseFromString(Basket());
   ::orders::v1::CreateOrderRequest request;
@@ -121,14 +165,21 @@ void Clients::BuyDirectly() {
     line->set_sku(item.sku());
     line->set_quantity(item.quantity());
   }
-  Pursue({.to = "orders",
-          .method = kCreateOrder,
-          .request = request.SerializeAsString(),
-          .key = NewKey(),
-          .then = [this](const std::string& reply) {
-            ::orders::v1::CreateOrderResponse response;
-            if (response.ParseFromString(reply)) EndDirectly(response.order().order_id());
-          }});
+  return request.SerializeAsString();
+}
+
+void Clients::BuyDirectly() {
+  Intent intent{.to = "orders",
+                .method = kCreateOrder,
+                .request = DirectBasket(),
+                .key = NewKey(),
+                .then = [this](const Answer& answer) {
+                  ::orders::v1::CreateOrderResponse response;
+                  if (answer.reply.ok() && response.ParseFromString(*answer.reply)) {
+                    EndDirectly(response.order().order_id());
+                  }
+                }};
+  Pursue(MaybeAgain(std::move(intent), asked_directly_, [this] { return DirectBasket(); }));
 }
 
 void Clients::EndDirectly(const std::string& order_id) {
@@ -147,11 +198,16 @@ void Clients::EndDirectly(const std::string& order_id) {
   }
 }
 
-void Clients::Restock() {
+std::string Clients::RestockRequest() {
   ::customers::v1::RestockRequest request;
   request.set_sku(kProducts[rng_.Below(std::size(kProducts))].sku);
   request.set_quantity(static_cast<int32_t>(rng_.Between(1, 20)));
-  Pursue({.to = "customers", .method = kRestock, .request = request.SerializeAsString(), .key = NewKey()});
+  return request.SerializeAsString();
+}
+
+void Clients::Restock() {
+  Intent intent{.to = "customers", .method = kRestock, .request = RestockRequest(), .key = NewKey()};
+  Pursue(MaybeAgain(std::move(intent), restocked_, [this] { return RestockRequest(); }));
 }
 
 void Clients::Pursue(Intent intent) {
@@ -168,21 +224,38 @@ void Clients::Attempt(std::shared_ptr<Intent> intent) {
   context.deadline = asked + rng_.Between(absl::Milliseconds(500), absl::Seconds(15));
   network_.Call(nullptr, intent->to, intent->method, intent->request, context,
                 [this, intent, asked](absl::StatusOr<std::string> reply, ReplyInfo info) {
-                  Ended(intent, asked, std::move(reply), info);
+                  Ended(intent, {intent->id, intent->method, intent->request, intent->key, intent->fault, asked,
+                                 scheduler_.now(), std::move(reply), info});
                 });
 }
 
-void Clients::Ended(std::shared_ptr<Intent> intent, absl::Time asked, absl::StatusOr<std::string> reply,
-                    ReplyInfo info) {
-  history_.push_back(
-      {intent->id, intent->method, intent->request, intent->key, intent->fault, asked, scheduler_.now(), reply, info});
-  const bool again = !reply.ok() && IsRetryable(reply.status()) && --intent->attempts_left > 0;
-  if (again) {
+void Clients::Ended(std::shared_ptr<Intent> intent, Answer answer) {
+  history_.push_back(answer);
+  if (!answer.reply.ok() && intent->method == kProcessOrder) React(*intent, answer);
+  if (!answer.reply.ok() && IsRetryable(answer.reply.status()) && --intent->attempts_left > 0) {
     scheduler_.After(rng_.Between(absl::Milliseconds(50), absl::Seconds(4)), [this, intent] { Attempt(intent); });
     return;
   }
-  if (reply.ok() && intent->then) intent->then(*reply);
+  if (intent->then) intent->then(answer);
   busy_--;
+}
+
+void Clients::React(const Intent& intent, const Answer& answer) {
+  // Told that it is still being undone, many ask again at once.
+  const bool again = answer.info.compensating && rng_.Chance(0.5);
+  // Some want something else now, and forget to change the key.
+  const bool other = intent.key.has_value() && !SagaOf(answer).empty() && rng_.Chance(0.05);
+  for (const bool changed : {false, true}) {
+    if (!(changed ? other : again)) continue;
+    Intent next = intent;
+    next.attempts_left = 1;
+    if (changed) next.request = Basket();
+    busy_++;
+    scheduler_.After(rng_.Between(absl::Milliseconds(1), absl::Milliseconds(50)), [this, next] {
+      Pursue(next);
+      busy_--;
+    });
+  }
 }
 
 }  // namespace sagamesh::simulation

@@ -49,6 +49,9 @@ struct Answer {
   ReplyInfo info;
 };
 
+// The saga that an answer of ProcessOrder is about; "" if it names none.
+std::string SagaOf(const Answer& answer);
+
 // The clients of the shop: each wants something, asks for it, perhaps twice at once, and repeats it when the answer
 // does not say. Everything they do is drawn from the seed.
 class Clients {
@@ -74,22 +77,32 @@ class Clients {
     std::optional<std::string> key;
     std::optional<Fault> fault;
     int attempts_left = 8;
-    // What follows a good answer.
-    std::function<void(const std::string& reply)> then;
+    // What follows its last answer.
+    std::function<void(const Answer&)> then;
   };
 
   void Begin();
   void BuyThroughTheCoordinator();
+  // Many buy at once, each for itself or all of them the same.
+  void BuyInACrowd();
+  // A request that is refused before a saga exists, and then a right one under the same key.
+  void MistypeAndBuy();
   void BuyDirectly();
   void EndDirectly(const std::string& order_id);
   void Restock();
+  // `intent`, or an earlier one of `asked` once more, or its key for something else: `other` makes that request.
+  Intent MaybeAgain(Intent intent, std::vector<Intent>& asked, const std::function<std::string()>& other);
   std::string Basket();
+  std::string DirectBasket();
+  std::string RestockRequest();
   std::optional<Fault> MaybeFault();
   std::string NewKey() { return "key-" + std::to_string(next_key_++); }
 
   void Pursue(Intent intent);
   void Attempt(std::shared_ptr<Intent> intent);
-  void Ended(std::shared_ptr<Intent> intent, absl::Time asked, absl::StatusOr<std::string> reply, ReplyInfo info);
+  void Ended(std::shared_ptr<Intent> intent, Answer answer);
+  // What people do who are told something that they did not want to hear.
+  void React(const Intent& intent, const Answer& answer);
 
   Scheduler& scheduler_;
   Network& network_;
@@ -98,8 +111,10 @@ class Clients {
   uint64_t next_key_ = 1;
   int busy_ = 0;
   std::vector<Answer> history_;
-  // What was asked for under explicit keys, to ask for it again, or for something else.
+  // What was asked for, to ask for it again, or for something else under its key.
   std::vector<Intent> asked_;
+  std::vector<Intent> asked_directly_;
+  std::vector<Intent> restocked_;
 };
 
 }  // namespace sagamesh::simulation

@@ -269,6 +269,34 @@ TEST_F(StorageTest, AnUnknownCommitIsDoneOrNotAndARepeatedTransactionFindsOut) {
   EXPECT_EQ((*look)->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), 50);
 }
 
+TEST_F(StorageTest, ACommitToASlowDiskTakesLongAndIsLostIfTheProcessDiesMeanwhile) {
+  Process process(scheduler_, "p", [](Life&) {});
+  std::unique_ptr<sql::Database> database;
+  int committed = 0;
+  absl::Duration took;
+  Run(process, [&](Life& life) {
+    database = storage_.Open(life);
+    auto connection = *database->Connect(sql::Access::kWrite);
+    ASSERT_OK(connection->Execute("CREATE TABLE t (a INTEGER)"));
+    storage_.SlowDiskFor(absl::Hours(1));
+    while (life.alive()) {
+      ASSERT_OK(connection->Begin());
+      ASSERT_OK(connection->Execute("INSERT INTO t VALUES (1)"));
+      const absl::Time began = scheduler_.now();
+      const absl::Status status = connection->Commit();
+      if (!status.ok()) break;
+      took = scheduler_.now() - began;
+      committed++;
+    }
+  });
+  scheduler_.RunUntil([&] { return committed == 3; }, absl::Minutes(1));
+  scheduler_.RunUntil([&] { return storage_.counts().slow_commits == 4; }, absl::Minutes(1));
+  process.Crash();
+  RunAll(scheduler_);
+  EXPECT_GE(took, Storage::kSlowDiskMin);
+  EXPECT_EQ((*storage_.Look())->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), 3);
+}
+
 class NetworkTest : public ::testing::Test {
  protected:
   // Answers "<request>!" after `takes`.
@@ -322,6 +350,64 @@ TEST_F(NetworkTest, ADuplicateIsHandledTwiceAndAnsweredOnce) {
   RunAll(scheduler_);
   EXPECT_THAT(replies_, ElementsAre("hello!"));
   EXPECT_EQ(handled_, 2);
+}
+
+TEST_F(NetworkTest, EndsThatAreCutOffDoNotReachEachOtherForAWhile) {
+  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
+  echo.Start();
+  network_.CutFor("", "echo", absl::Seconds(2));
+  Call(absl::Seconds(1));
+  RunAll(scheduler_);
+  EXPECT_THAT(replies_, ElementsAre("DEADLINE_EXCEEDED"));
+  EXPECT_EQ(handled_, 0);
+  scheduler_.After(absl::Seconds(2), [] {});
+  RunAll(scheduler_);
+  Call(absl::Seconds(1));
+  RunAll(scheduler_);
+  EXPECT_EQ(replies_.back(), "hello!");
+  EXPECT_EQ(network_.counts().cut, 1);
+}
+
+TEST_F(NetworkTest, AReplyThatFindsItsCallerCutOffIsLost) {
+  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(500)));
+  echo.Start();
+  Call(absl::Seconds(1));
+  scheduler_.RunUntil([this] { return handled_ == 1; }, absl::Seconds(1));
+  network_.CutFor("echo", "", absl::Seconds(5));
+  RunAll(scheduler_);
+  EXPECT_THAT(replies_, ElementsAre("DEADLINE_EXCEEDED"));
+}
+
+TEST_F(NetworkTest, WhatArrivedIsKeptWithItsAnswerAlsoIfItIsLost) {
+  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
+  echo.Start();
+  network_.faults.lose_reply = 1;
+  Call(absl::Seconds(1));
+  RunAll(scheduler_);
+  ASSERT_EQ(network_.exchanges().size(), 1u);
+  const Exchange& exchange = network_.exchanges()[0];
+  EXPECT_EQ(exchange.request, "hello");
+  ASSERT_TRUE(exchange.reply.has_value());
+  EXPECT_EQ(**exchange.reply, "hello!");
+  EXPECT_GT(exchange.answered, exchange.arrived);
+}
+
+TEST_F(NetworkTest, ADeadlineIsByTheClockOfWhoReadsIt) {
+  absl::Time deadline;
+  absl::Time now;
+  Process echo(scheduler_, "echo", [&](Life& life) {
+    network_.Listen(life, [&](const std::string&, std::string, CallContext context, Network::Reply reply) {
+      deadline = context.deadline;
+      now = life.clock().Now();
+      reply("", {});
+    });
+  });
+  echo.SetClockError(absl::Hours(1));
+  echo.Start();
+  Call(absl::Seconds(1));
+  RunAll(scheduler_);
+  EXPECT_EQ(deadline, now + absl::Seconds(1));
+  EXPECT_GT(now, scheduler_.now() + absl::Minutes(59));
 }
 
 TEST_F(NetworkTest, ACallToAProcessThatIsDownOrDiesIsUnavailable) {

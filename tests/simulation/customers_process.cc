@@ -7,10 +7,13 @@ namespace sagamesh::simulation {
 
 namespace pb = ::customers::v1;
 
-void BootCustomers(Life& life, Storage& storage, Network& network) {
+void BootCustomers(Life& life, Storage& storage, Network& network, const Limits& limits) {
   Node& node = life.Make<Node>(life, storage, network);
-  auto& logic = life.Make<customers::CustomersLogic>(customers::CustomersOptions{}, node.database(), node.workers(),
-                                                     life.clock(), life.random(), life.registry());
+  customers::CustomersOptions options;
+  options.max_queued_operations = limits.queued_writes;
+  options.max_queued_reads = limits.queued_reads;
+  auto& logic = life.Make<customers::CustomersLogic>(options, node.database(), node.workers(), life.clock(),
+                                                     life.random(), life.registry());
   SimEdge& edge = node.edge();
   edge.Unary<pb::CreateCustomerRequest, pb::CreateCustomerResponse>(
       kCreateCustomer, [&logic](const CallContext& call, const auto& request, auto done) {

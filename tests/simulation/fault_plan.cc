@@ -9,6 +9,22 @@ double Sometimes(Rng& rng, double most) {
   return rng.Chance(0.5) ? most * drawn : 0;
 }
 
+// 0 except in so many of the runs.
+uint64_t StepsPer(Rng& rng, double runs, int64_t least, int64_t most) {
+  return rng.Chance(runs) ? rng.Between(least, most) : 0;
+}
+
+Limits DrawLimits(Rng& rng) {
+  Limits limits;
+  if (rng.Chance(0.3)) limits.queued_writes = static_cast<int>(rng.Between(2, 8));
+  if (rng.Chance(0.3)) limits.queued_reads = static_cast<int>(rng.Between(1, 4));
+  if (rng.Chance(0.3)) limits.inflight_sagas = static_cast<int>(rng.Between(2, 8));
+  if (rng.Chance(0.3)) limits.waiters_per_saga = static_cast<int>(rng.Between(1, 4));
+  if (rng.Chance(0.3)) limits.changes_per_watcher = static_cast<int>(rng.Between(2, 8));
+  limits.compensation_wait = rng.Between(absl::Milliseconds(100), absl::Seconds(5));
+  return limits;
+}
+
 }  // namespace
 
 FaultPlan FaultPlan::Draw(Rng& rng) {
@@ -25,8 +41,15 @@ FaultPlan FaultPlan::Draw(Rng& rng) {
   plan.storage.unknown_lost = Sometimes(rng, 0.1);
   plan.storage.unknown_late = Sometimes(rng, 0.05);
   plan.storage.slow = Sometimes(rng, 0.05);
-  if (rng.Chance(0.75)) plan.steps_per_crash = rng.Between(800, 6'000);
-  if (rng.Chance(0.4)) plan.steps_per_outage = rng.Between(1'000, 8'000);
+  plan.limits = DrawLimits(rng);
+  if (rng.Chance(0.5)) plan.clock_error_max = rng.Between(absl::Milliseconds(10), kClockErrorMax);
+  if (rng.Chance(0.5)) plan.watcher_pause_max = rng.Between(absl::Milliseconds(10), absl::Seconds(2));
+  plan.steps_per_crash = StepsPer(rng, 0.75, 800, 6'000);
+  plan.steps_per_outage = StepsPer(rng, 0.4, 1'000, 8'000);
+  plan.steps_per_slow_disk = StepsPer(rng, 0.4, 1'000, 8'000);
+  plan.steps_per_cut = StepsPer(rng, 0.4, 1'000, 8'000);
+  plan.steps_per_clock_jump = StepsPer(rng, 0.3, 2'000, 8'000);
+  plan.steps_per_straggler = StepsPer(rng, 0.75, 50, 500);
   return plan;
 }
 

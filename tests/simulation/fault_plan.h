@@ -1,6 +1,8 @@
 #ifndef SAGAMESH_TESTS_SIMULATION_FAULT_PLAN_H_
 #define SAGAMESH_TESTS_SIMULATION_FAULT_PLAN_H_
 
+#include "absl/time/time.h"
+#include "tests/simulation/limits.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/rng.h"
 #include "tests/simulation/storage.h"
@@ -12,10 +14,19 @@ namespace sagamesh::simulation {
 struct FaultPlan {
   NetworkFaults network;
   StorageFaults storage;
-  // One crash, of a random process, in about so many steps; 0: none.
-  uint64_t steps_per_crash = 0;
-  // A database goes away for some seconds, in about so many steps; 0: never.
-  uint64_t steps_per_outage = 0;
+  Limits limits;
+  // A machine's clock is wrong by at most this much.
+  absl::Duration clock_error_max = absl::ZeroDuration();
+  // Who watches the sagas takes up to so long over each change.
+  absl::Duration watcher_pause_max = absl::ZeroDuration();
+
+  // What happens once in about so many steps; 0: never.
+  uint64_t steps_per_crash = 0;       // of a random process
+  uint64_t steps_per_outage = 0;      // a database goes away for some seconds
+  uint64_t steps_per_slow_disk = 0;   // a database's COMMITs take long for some seconds
+  uint64_t steps_per_cut = 0;         // two processes do not reach each other for some seconds
+  uint64_t steps_per_clock_jump = 0;  // a machine's clock is set
+  uint64_t steps_per_straggler = 0;   // an earlier call comes once more
 
   static FaultPlan Draw(Rng& rng);
 };

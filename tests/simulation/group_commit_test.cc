@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
@@ -47,9 +48,10 @@ class GroupCommitSimulation : public ::testing::TestWithParam<uint64_t> {
   void Boot(Life& life) {
     database_ = storage_.Open(life);
     life.Own(database_);
-    executor_ = std::make_shared<GroupCommit<Add>>(GroupCommitOptions{.name = "adds"}, *database_, life.MakePool(2),
-                                                   life.clock(), life.random(), life.registry(), RunAdds);
-    life.Own(executor_);
+    auto executor = std::make_shared<GroupCommit<Add>>(GroupCommitOptions{.name = "adds"}, *database_, life.MakePool(2),
+                                                       life.clock(), life.random(), life.registry(), RunAdds);
+    executor_ = executor.get();
+    life.Own(std::move(executor));
   }
 
   // Until it is answered OK, as a client would.
@@ -73,7 +75,7 @@ class GroupCommitSimulation : public ::testing::TestWithParam<uint64_t> {
   Scheduler scheduler_{GetParam()};
   Storage storage_{scheduler_, "db", directory_.path(), GetParam()};
   std::shared_ptr<sql::Database> database_;
-  std::shared_ptr<GroupCommit<Add>> executor_;
+  GroupCommit<Add>* executor_ = nullptr;  // of the latest life, which owns it
   std::set<int64_t> answered_;
   Process process_{scheduler_, "p", [this](Life& life) { Boot(life); }};
 };

@@ -15,6 +15,11 @@ namespace {
 // A caller without a deadline notices a lost message by keepalive.
 constexpr absl::Duration kKeepalive = absl::Seconds(20);
 
+// The same in every process: Status::ToString shuffles the details.
+std::string Text(const absl::Status& status) {
+  return absl::StrCat(absl::StatusCodeToString(status.code()), " ", GetReason(status), ": ", status.message());
+}
+
 }  // namespace
 
 void Network::Listen(Life& life, Handler handler) {
@@ -54,18 +59,29 @@ absl::Duration Network::Delay() {
   return rng_.Between(absl::Microseconds(50), faults.delay_max);
 }
 
+void Network::CutFor(const std::string& a, const std::string& b, absl::Duration duration) {
+  scheduler_.Trace("network", absl::StrCat(a, " and ", b, " are cut off from each other"));
+  cut_until_[std::minmax(a, b)] = scheduler_.now() + duration;
+}
+
+bool Network::IsCut(const std::string& a, const std::string& b) const {
+  const auto cut = cut_until_.find(std::minmax(a, b));
+  return cut != cut_until_.end() && scheduler_.now() < cut->second;
+}
+
 void Network::Call(Life* from, const std::string& to, const std::string& method, std::string request,
                    CallContext context, Reply done) {
   if (from != nullptr && !from->alive()) return;
   const uint64_t id = next_call_++;
   counts_.calls++;
-  const absl::Time deadline = std::min(context.deadline, scheduler_.now() + kKeepalive);
-  const absl::Duration timeout = context.deadline - scheduler_.now();
-  pending_.emplace(id, Pending{from, to, method, std::move(done), deadline});
-  scheduler_.Trace(from == nullptr ? "client" : from->name(),
+  // The caller's clock may be wrong; what crosses the wire is the time that is left.
+  const absl::Duration timeout = context.deadline - (from == nullptr ? scheduler_.now() : from->clock().Now());
+  const absl::Duration limit = std::min(timeout, kKeepalive);
+  pending_.emplace(id, Pending{from, to, method, std::move(done)});
+  const std::string caller = from == nullptr ? "" : from->name();
+  scheduler_.Trace(from == nullptr ? "client" : caller,
                    absl::StrCat("calls ", id, " ", to, " ", method, " ", absl::BytesToHexString(request)));
-  const bool by_deadline = context.deadline <= deadline;
-  scheduler_.After(deadline - scheduler_.now(), [this, id, by_deadline] {
+  scheduler_.After(limit, [this, id, by_deadline = timeout <= kKeepalive] {
     if (!pending_.contains(id)) return;
     counts_.timed_out++;
     Finish(id,
@@ -74,39 +90,52 @@ void Network::Call(Life* from, const std::string& to, const std::string& method,
            {});
   });
   int copies = 1;
-  if (rng_.Chance(faults.lose_request)) {
+  if (IsCut(caller, to)) {
+    counts_.cut++;
+    copies = 0;
+  } else if (rng_.Chance(faults.lose_request)) {
     counts_.lost_requests++;
     copies = 0;
   } else if (rng_.Chance(faults.duplicate)) {
     counts_.duplicates++;
     copies = 2;
   }
+  const Exchange exchange{caller, to, method, std::move(request), std::move(context), {}, std::nullopt, {}};
   for (int i = 0; i < copies; i++) {
-    scheduler_.After(Delay(), [this, id, to, method, request, context, timeout] {
-      Deliver(id, to, method, request, context, timeout);
-    });
+    scheduler_.After(Delay(), [this, id, exchange, timeout] { Deliver(id, exchange, timeout); });
   }
 }
 
-void Network::Deliver(uint64_t id, const std::string& to, const std::string& method, const std::string& request,
-                      CallContext context, absl::Duration timeout) {
-  const auto listener = listeners_.find(to);
+void Network::Deliver(uint64_t id, Exchange exchange, absl::Duration timeout) {
+  const auto listener = listeners_.find(exchange.to);
   if (listener == listeners_.end()) {
     counts_.unavailable++;
-    return SendReply(id, absl::UnavailableError("simulated: connection refused"), {});
+    return SendReply(id, exchange, absl::UnavailableError("simulated: connection refused"), {});
   }
   if (!pending_.contains(id)) counts_.after_timeout++;
-  scheduler_.Trace(to, absl::StrCat("handles ", id, " ", method));
-  context.deadline = scheduler_.now() + timeout;
+  scheduler_.Trace(exchange.to, absl::StrCat("handles ", id, " ", exchange.method));
   Life* life = listener->second.life;
+  exchange.context.deadline = life->clock().Now() + timeout;
+  exchange.arrived = scheduler_.now();
+  exchanges_.push_back(std::move(exchange));
+  Exchange& kept = exchanges_.back();
   // The handler may outlive its listener's entry, not its life.
   const std::shared_ptr<Handler> handler = listener->second.handler;
-  (*handler)(method, request, std::move(context), [this, id, life](absl::StatusOr<std::string> reply, ReplyInfo info) {
-    if (life->alive()) SendReply(id, std::move(reply), info);
-  });
+  (*handler)(kept.method, kept.request, kept.context,
+             [this, id, life, &kept](absl::StatusOr<std::string> reply, ReplyInfo info) {
+               if (!life->alive()) return;
+               kept.reply = reply;
+               kept.info = info;
+               kept.answered = scheduler_.now();
+               SendReply(id, kept, std::move(reply), info);
+             });
 }
 
-void Network::SendReply(uint64_t id, absl::StatusOr<std::string> reply, ReplyInfo info) {
+void Network::SendReply(uint64_t id, const Exchange& exchange, absl::StatusOr<std::string> reply, ReplyInfo info) {
+  if (IsCut(exchange.from, exchange.to)) {
+    counts_.cut++;
+    return;
+  }
   if (rng_.Chance(faults.lose_reply)) {
     counts_.lost_replies++;
     return;
@@ -122,7 +151,7 @@ void Network::Finish(uint64_t id, absl::StatusOr<std::string> reply, ReplyInfo i
   if (found == pending_.end()) return;
   scheduler_.Trace(
       found->second.from == nullptr ? "client" : found->second.from->name(),
-      absl::StrCat("reply to ", id, ": ", reply.ok() ? absl::BytesToHexString(*reply) : reply.status().ToString()));
+      absl::StrCat("reply to ", id, ": ", reply.ok() ? absl::BytesToHexString(*reply) : Text(reply.status())));
   Reply done = std::move(found->second.done);
   pending_.erase(found);
   done(std::move(reply), info);

@@ -2,10 +2,13 @@
 #define SAGAMESH_TESTS_SIMULATION_NETWORK_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -34,6 +37,21 @@ struct NetworkCounts {
   int64_t unavailable = 0;
   int64_t timed_out = 0;
   int64_t after_timeout = 0;  // requests that were handled after their caller had given up
+  int64_t cut = 0;            // messages lost because their ends were cut off from each other
+};
+
+// A request as its callee got it, each copy for itself, and how it was answered.
+struct Exchange {
+  std::string from;  // the calling process; "" for clients
+  std::string to;
+  std::string method;
+  std::string request;
+  CallContext context;
+  absl::Time arrived;
+  // What the callee said, also where the message was lost; nullopt: it died first.
+  std::optional<absl::StatusOr<std::string>> reply;
+  ReplyInfo info;
+  absl::Time answered = absl::InfiniteFuture();
 };
 
 // Calls between processes, as bytes. A call ends exactly once at its caller: with the reply, with UNAVAILABLE (nobody
@@ -55,8 +73,13 @@ class Network {
   void Call(Life* from, const std::string& to, const std::string& method, std::string request, CallContext context,
             Reply done);
 
+  // From now on no message gets from `a` to `b` or back, for so long.
+  void CutFor(const std::string& a, const std::string& b, absl::Duration duration);
+
   NetworkFaults faults;
   const NetworkCounts& counts() const { return counts_; }
+  // All that arrived, in this order.
+  const std::deque<Exchange>& exchanges() const { return exchanges_; }
 
  private:
   struct Listener {
@@ -68,12 +91,12 @@ class Network {
     std::string to;
     std::string method;
     Reply done;
-    absl::Time deadline;
   };
 
-  void Deliver(uint64_t id, const std::string& to, const std::string& method, const std::string& request,
-               CallContext context, absl::Duration timeout);
-  void SendReply(uint64_t id, absl::StatusOr<std::string> reply, ReplyInfo info);
+  // `exchange` has no answer yet; its deadline is set on arrival.
+  void Deliver(uint64_t id, Exchange exchange, absl::Duration timeout);
+  void SendReply(uint64_t id, const Exchange& exchange, absl::StatusOr<std::string> reply, ReplyInfo info);
+  bool IsCut(const std::string& a, const std::string& b) const;
   void Finish(uint64_t id, absl::StatusOr<std::string> reply, ReplyInfo info);
   absl::Duration Delay();
   void Crashed(Life& life);
@@ -82,6 +105,8 @@ class Network {
   Rng rng_;
   std::map<std::string, Listener> listeners_;
   std::map<uint64_t, Pending> pending_;
+  std::deque<Exchange> exchanges_;  // references stay good
+  std::map<std::pair<std::string, std::string>, absl::Time> cut_until_;
   uint64_t next_call_ = 1;
   NetworkCounts counts_;
 };

@@ -10,7 +10,7 @@ namespace sagamesh::simulation {
 Node::Node(Life& life, Storage& storage, Network& network)
     : life_(life),
       network_(network),
-      database_(storage.Open(life)),
+      database_(storage.Open(life), life.registry()),
       workers_(life.MakePool(kWorkers)),
       timers_(life.MakeLoop()),
       edge_(std::make_unique<SimEdge>(life, life.name(), [this] { return monitor_->Ready(); })) {}
@@ -27,7 +27,7 @@ void Node::Serve(absl::AnyInvocable<absl::Status()> open, std::function<void()> 
   monitor.on_fatal = [this](const absl::Status& status) {
     if (life_.alive()) Die(absl::StrCat(life_.name(), " cannot go on: ", status.ToString()));
   };
-  monitor_ = std::make_unique<rpc::DatabaseMonitor>(std::move(monitor), *database_, workers_, timers_);
+  monitor_ = std::make_unique<rpc::DatabaseMonitor>(std::move(monitor), database_, workers_, timers_);
   edge_->Listen(network_);
   monitor_->Start();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "common/rpc/database_monitor.h"
+#include "common/sql/counted.h"
 #include "tests/simulation/edge.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/process.h"
@@ -23,7 +24,7 @@ class Node {
 
   Life& life() { return life_; }
   Network& network() { return network_; }
-  sql::Database& database() { return *database_; }
+  sql::Database& database() { return database_; }
   WorkerPool& workers() { return workers_; }
   EventLoop& timers() { return timers_; }
   SimEdge& edge() { return *edge_; }
@@ -34,7 +35,7 @@ class Node {
  private:
   Life& life_;
   Network& network_;
-  std::unique_ptr<sql::Database> database_;
+  sql::CountedDatabase database_;
   WorkerPool& workers_;
   EventLoop& timers_;
   std::unique_ptr<SimEdge> edge_;

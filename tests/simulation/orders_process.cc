@@ -8,11 +8,13 @@ namespace sagamesh::simulation {
 
 namespace pb = ::orders::v1;
 
-void BootOrders(Life& life, Storage& storage, Network& network) {
+void BootOrders(Life& life, Storage& storage, Network& network, const Limits& limits) {
   Node& node = life.Make<Node>(life, storage, network);
   auto& stock = life.Make<SimStockClient>(life, network);
   orders::OrdersOptions options;
   options.order_ttl = kOrderTtl;
+  options.max_queued_operations = limits.queued_writes;
+  options.max_queued_reads = limits.queued_reads;
   auto& logic = life.Make<orders::OrdersLogic>(options, stock, node.database(), node.workers(), node.timers(),
                                                life.clock(), life.random(), life.registry());
   SimEdge& edge = node.edge();

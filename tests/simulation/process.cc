@@ -128,8 +128,8 @@ void Life::SimClock::SleepFor(absl::Duration duration) {
   }
 }
 
-Life::Life(Scheduler& scheduler, std::string name, uint64_t seed)
-    : scheduler_(scheduler), name_(std::move(name)), random_(seed), clock_(*this) {}
+Life::Life(Scheduler& scheduler, std::string name, uint64_t seed, const absl::Duration& clock_error)
+    : scheduler_(scheduler), name_(std::move(name)), clock_error_(clock_error), random_(seed), clock_(*this) {}
 
 Life::~Life() { Check(objects_.empty(), "a life is destroyed before it was buried"); }
 
@@ -177,7 +177,7 @@ Process::~Process() {
 void Process::Start() {
   Check(!up(), "the process runs already");
   scheduler_.Trace(name_, "starts");
-  life_ = std::make_unique<Life>(scheduler_, name_, scheduler_.rng().Next());
+  life_ = std::make_unique<Life>(scheduler_, name_, scheduler_.rng().Next(), clock_error_);
   boot_(*life_);
 }
 

@@ -25,7 +25,8 @@ class SimWorkerPool;
 // the objects are destroyed.
 class Life {
  public:
-  Life(Scheduler& scheduler, std::string name, uint64_t seed);
+  // `clock_error`: by how much its clock is wrong; may be changed while it lives.
+  Life(Scheduler& scheduler, std::string name, uint64_t seed, const absl::Duration& clock_error);
   ~Life();
   Life(const Life&) = delete;
   Life& operator=(const Life&) = delete;
@@ -67,7 +68,7 @@ class Life {
   class SimClock final : public Clock {
    public:
     explicit SimClock(Life& life) : life_(life) {}
-    absl::Time Now() const override { return life_.scheduler_.now() + dead_offset_; }
+    absl::Time Now() const override { return life_.scheduler_.now() + life_.clock_error_ + dead_offset_; }
     void SleepFor(absl::Duration duration) override;
 
    private:
@@ -79,6 +80,7 @@ class Life {
   Scheduler& scheduler_;
   const std::string name_;
   bool alive_ = true;
+  const absl::Duration& clock_error_;
   Rng random_;
   SimClock clock_;
   metrics::Registry registry_;
@@ -106,6 +108,8 @@ class Process {
 
   void Start();
   void Crash();
+  // Its machine's clock is wrong by so much from now on.
+  void SetClockError(absl::Duration error) { clock_error_ = error; }
   // Destroys earlier lives whose fibres have ended.
   void BuryDead();
   bool all_buried() const { return graveyard_.empty(); }
@@ -114,6 +118,7 @@ class Process {
   Scheduler& scheduler_;
   const std::string name_;
   const Boot boot_;
+  absl::Duration clock_error_ = absl::ZeroDuration();
   std::unique_ptr<Life> life_;
   std::vector<std::unique_ptr<Life>> graveyard_;
   int crashes_ = 0;

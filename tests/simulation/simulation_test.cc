@@ -2,56 +2,36 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <map>
 #include <string>
 
 #include "absl/strings/str_join.h"
 #include "spdlog/spdlog.h"
+#include "tests/simulation/coverage.h"
+#include "tests/simulation/watch.h"
 #include "tests/simulation/world.h"
 
 namespace sagamesh::simulation {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 class Simulation : public ::testing::Test {
  protected:
   Simulation() { spdlog::set_level(spdlog::level::off); }
 };
 
-// What must have happened at least once over all seeds: otherwise the runs prove less than they seem to.
-constexpr const char* kMustHappen[] = {"crashes",
-                                       "transactions rolled back by a crash",
-                                       "connections lost",
-                                       "transactions aborted",
-                                       "COMMIT unknown, done",
-                                       "COMMIT unknown, not done",
-                                       "COMMIT unknown, late",
-                                       "outages of a database",
-                                       "requests lost",
-                                       "replies lost",
-                                       "requests duplicated",
-                                       "requests handled after their caller gave up",
-                                       "sagas succeeded",
-                                       "sagas compensated",
-                                       "sagas taken over",
-                                       "answers replayed",
-                                       "keys reused for another payload",
-                                       "stock refused",
-                                       "faults injected by request",
-                                       "direct orders confirmed",
-                                       "direct orders cancelled"};
-
-TEST_F(Simulation, TwentySeedsKeepEveryInvariantAndReachEveryFault) {
-  constexpr uint64_t kSeeds = 20;
-  std::map<std::string, int64_t> counts;
-  for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+TEST_F(Simulation, ManySeedsKeepEveryInvariantAndReachEveryFaultAndRow) {
+  Coverage coverage;
+  for (uint64_t seed = 1; seed <= kSeedsForCoverage; seed++) {
     const Outcome outcome = Simulate({.seed = seed});
     EXPECT_TRUE(outcome.violations.empty())
         << "seed " << seed << " broke invariant\n  " << absl::StrJoin(outcome.violations, "\n  ")
         << "\nagain: scripts/simulate --seed=" << seed << " --trace";
-    for (const auto& [name, count] : outcome.counts) counts[name] += count;
+    coverage.Add(outcome.counts);
   }
-  for (const auto& [name, count] : counts) std::printf("%10d  %s\n", static_cast<int>(count), name.c_str());
-  for (const char* name : kMustHappen) EXPECT_GT(counts[name], 0) << name << " never happened";
+  std::printf("%s", coverage.Table().c_str());
+  EXPECT_THAT(coverage.NeverReached(), IsEmpty());
 }
 
 TEST_F(Simulation, ASeedReplaysExactly) {
@@ -67,6 +47,19 @@ TEST_F(Simulation, ASeedReplaysExactly) {
 TEST_F(Simulation, ADatabaseThatForgetsACommitIsFound) {
   const auto broken = [](uint64_t seed) { return Simulate({.seed = seed, .drop_commits = 0.1}).violations.size(); };
   EXPECT_GT(broken(1) + broken(2), 0u);
+}
+
+TEST(WatchTest, ALastChangeThatWasNeverToldIsFound) {
+  Snapshot snapshot;
+  snapshot.sagas["saga"].version = 3;
+  WatchLog log;
+  log.versions["saga"] = 3;
+  Violations violations;
+  CheckWatch(snapshot, log, violations);
+  EXPECT_THAT(violations, IsEmpty());
+  log.versions["saga"] = 2;
+  CheckWatch(snapshot, log, violations);
+  EXPECT_THAT(violations, ElementsAre("watch: version 3 of saga saga was never told, the last one was 2"));
 }
 
 }  // namespace

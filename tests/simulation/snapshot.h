@@ -24,6 +24,7 @@ struct OrderRow {
   std::string saga_id;
   std::map<std::string, int64_t> quantities;  // by sku
   int64_t total_cents = 0;
+  bool operator==(const OrderRow&) const = default;
 };
 
 struct ReservationRow {
@@ -31,6 +32,7 @@ struct ReservationRow {
   std::string status;  // "RESERVED", "COMMITTED", "RELEASED"
   std::string saga_id;
   std::map<std::string, int64_t> quantities;
+  bool operator==(const ReservationRow&) const = default;
 };
 
 struct ProductRow {
@@ -38,6 +40,7 @@ struct ProductRow {
   int64_t available = 0;
   int64_t reserved = 0;
   int64_t sold = 0;
+  bool operator==(const ProductRow&) const = default;
 };
 
 // An entry of the stock's ledger: what it added to each balance.
@@ -48,6 +51,7 @@ struct MovementRow {
   int64_t available = 0;
   int64_t reserved = 0;
   int64_t sold = 0;
+  bool operator==(const MovementRow&) const = default;
 };
 
 struct Snapshot {

@@ -206,6 +206,11 @@ absl::Status SimConnection::Commit() {
     return absl::UnknownError("simulated: the database went away during COMMIT");
   }
   SAGAMESH_RETURN_IF_ERROR(Await("COMMIT"));
+  if (storage_.slow_disk()) {
+    storage_.counts_.slow_commits++;
+    storage_.scheduler_.Park(rng.Between(Storage::kSlowDiskMin, Storage::kSlowDiskMax));
+    if (!alive()) return absl::UnknownError("the process died");
+  }
   if (rng.Chance(faults.commit_aborted)) return RollBackAborted("COMMIT");
   if (rng.Chance(faults.commit_dropped)) {
     storage_.counts_.dropped++;

@@ -43,6 +43,7 @@ struct StorageCounts {
   int64_t unknown_lost = 0;
   int64_t unknown_late = 0;
   int64_t slow = 0;
+  int64_t slow_commits = 0;
   int64_t rolled_back_by_crash = 0;
   int64_t dropped = 0;
 };
@@ -51,6 +52,9 @@ struct StorageCounts {
 // writes. It outlives the processes that use it.
 class Storage {
  public:
+  static constexpr absl::Duration kSlowDiskMin = absl::Milliseconds(50);
+  static constexpr absl::Duration kSlowDiskMax = absl::Milliseconds(1500);
+
   // `directory` must exist; the file is made there.
   Storage(Scheduler& scheduler, std::string name, const std::filesystem::path& directory, uint64_t seed);
   ~Storage();
@@ -66,6 +70,9 @@ class Storage {
   // Every call answers UNAVAILABLE until then.
   void AwayFor(absl::Duration duration) { away_until_ = scheduler_.now() + duration; }
   bool away() const { return scheduler_.now() < away_until_; }
+  // Every COMMIT takes between kSlowDiskMin and kSlowDiskMax until then, with its locks held.
+  void SlowDiskFor(absl::Duration duration) { slow_disk_until_ = scheduler_.now() + duration; }
+  bool slow_disk() const { return scheduler_.now() < slow_disk_until_; }
   // Whether a transaction is open that writes.
   bool writing() const { return holder_ != 0; }
   const StorageCounts& counts() const { return counts_; }
@@ -98,6 +105,7 @@ class Storage {
   Rng rng_;
   std::unique_ptr<sql::Database> inner_;
   absl::Time away_until_ = absl::InfinitePast();
+  absl::Time slow_disk_until_ = absl::InfinitePast();
   uint64_t next_connection_ = 1;
   uint64_t holder_ = 0;
   std::deque<uint64_t> waiting_;  // fibres

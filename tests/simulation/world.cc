@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/error.h"
 #include "tests/simulation/check.h"
 #include "tests/simulation/clients.h"
+#include "tests/simulation/evidence.h"
 #include "tests/simulation/fault_plan.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/process.h"
@@ -16,6 +18,7 @@
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/snapshot.h"
 #include "tests/simulation/storage.h"
+#include "tests/simulation/stragglers.h"
 #include "tests/simulation/temp_dir.h"
 
 namespace sagamesh::simulation {
@@ -24,6 +27,7 @@ namespace {
 constexpr absl::Duration kFirstPhase = absl::Seconds(60);
 constexpr absl::Duration kSecondPhaseMax = absl::Minutes(20);
 constexpr absl::Duration kLookInterval = absl::Seconds(5);
+constexpr absl::Duration kWatchCatchUpMax = absl::Minutes(1);
 
 class World {
  public:
@@ -35,11 +39,16 @@ class World {
   bool Prepare();
   void FirstPhase();
   void SecondPhase();
+  void ThirdPhase();
   void StopFaults();
+  // Whether it is the turn of something that happens once in about so many steps.
+  bool Now(uint64_t steps) { return steps > 0 && rng_.Below(steps) == 0; }
   void MaybeCrash();
+  void MaybeFail();
+  void SetClock(Process& process);
   void CrashAndRestart(Process& process);
   absl::StatusOr<Snapshot> Look();
-  void Count(const Snapshot& snapshot);
+  void CountFaults();
   void Settle();
 
   const WorldOptions options_;
@@ -48,6 +57,7 @@ class World {
   Rng rng_;
   FaultPlan plan_;
   Network network_;
+  WatchLog watch_log_;
   Storage coordinator_db_;
   Storage orders_db_;
   Storage customers_db_;
@@ -55,6 +65,7 @@ class World {
   Process orders_;
   Process customers_;
   Clients clients_;
+  Stragglers stragglers_;
   Outcome outcome_;
 
   Storage* Storages(size_t i) { return std::array{&coordinator_db_, &orders_db_, &customers_db_}[i]; }
@@ -70,12 +81,16 @@ World::World(const WorldOptions& options)
       coordinator_db_(scheduler_, "coordinator_db", directory_.path(), rng_.Next()),
       orders_db_(scheduler_, "orders_db", directory_.path(), rng_.Next()),
       customers_db_(scheduler_, "customers_db", directory_.path(), rng_.Next()),
-      coordinator_(scheduler_, "coordinator", [this](Life& life) { BootCoordinator(life, coordinator_db_, network_); }),
-      orders_(scheduler_, "orders", [this](Life& life) { BootOrders(life, orders_db_, network_); }),
-      customers_(scheduler_, "customers", [this](Life& life) { BootCustomers(life, customers_db_, network_); }),
-      clients_(scheduler_, network_, rng_.Next()) {}
+      coordinator_(scheduler_, "coordinator",
+                   [this](Life& life) { BootCoordinator(life, coordinator_db_, network_, plan_.limits, watch_log_); }),
+      orders_(scheduler_, "orders", [this](Life& life) { BootOrders(life, orders_db_, network_, plan_.limits); }),
+      customers_(scheduler_, "customers",
+                 [this](Life& life) { BootCustomers(life, customers_db_, network_, plan_.limits); }),
+      clients_(scheduler_, network_, rng_.Next()),
+      stragglers_(scheduler_, network_, rng_.Next()) {}
 
 bool World::Prepare() {
+  for (size_t i = 0; i < 3; i++) SetClock(*Processes(i));
   for (size_t i = 0; i < 3; i++) Processes(i)->Start();
   clients_.StockTheShop();
   return scheduler_.RunUntil([this] { return clients_.idle(); }, absl::Minutes(1));
@@ -84,11 +99,13 @@ bool World::Prepare() {
 void World::FirstPhase() {
   network_.faults = plan_.network;
   for (size_t i = 0; i < 3; i++) Storages(i)->faults = plan_.storage;
+  watch_log_.pause_max = plan_.watcher_pause_max;
   customers_db_.faults.commit_dropped = options_.drop_commits;
   clients_.Shop(options_.intents, kFirstPhase);
   scheduler_.RunUntil(
       [this] {
         MaybeCrash();
+        MaybeFail();
         for (size_t i = 0; i < 3; i++) Processes(i)->BuryDead();
         return false;
       },
@@ -100,13 +117,35 @@ void World::MaybeCrash() {
     // More often in the middle of a transaction, which is where most of the harm could be done.
     const size_t victim = rng_.Below(3);
     uint64_t odds = plan_.steps_per_crash;
-    if (Storages(victim)->writing()) odds = std::max<uint64_t>(odds / 10, 1);
+    if (Storages(victim)->writing() && !Storages(victim)->slow_disk()) odds = std::max<uint64_t>(odds / 10, 1);
     if (Processes(victim)->up() && rng_.Below(odds) == 0) CrashAndRestart(*Processes(victim));
   }
-  if (plan_.steps_per_outage > 0 && rng_.Below(plan_.steps_per_outage) == 0) {
+}
+
+void World::MaybeFail() {
+  if (Now(plan_.steps_per_outage)) {
     Storages(rng_.Below(3))->AwayFor(rng_.Between(absl::Milliseconds(500), absl::Seconds(20)));
     outcome_.counts["outages of a database"]++;
   }
+  if (Now(plan_.steps_per_slow_disk)) {
+    Storages(rng_.Below(3))->SlowDiskFor(rng_.Between(absl::Milliseconds(500), absl::Seconds(20)));
+  }
+  if (Now(plan_.steps_per_cut)) {
+    // Clients are the peers of all, by the name "".
+    const std::array<std::string, 4> ends = {"coordinator", "orders", "customers", ""};
+    const uint64_t one = rng_.Below(4);
+    const uint64_t other = (one + 1 + rng_.Below(3)) % 4;
+    network_.CutFor(ends[one], ends[other], rng_.Between(absl::Milliseconds(500), absl::Seconds(15)));
+  }
+  if (Now(plan_.steps_per_clock_jump) && plan_.clock_error_max > absl::ZeroDuration()) {
+    SetClock(*Processes(rng_.Below(3)));
+    outcome_.counts["clocks set"]++;
+  }
+  if (Now(plan_.steps_per_straggler)) stragglers_.SendOne();
+}
+
+void World::SetClock(Process& process) {
+  process.SetClockError(rng_.Between(-plan_.clock_error_max, plan_.clock_error_max));
 }
 
 void World::CrashAndRestart(Process& process) {
@@ -118,6 +157,7 @@ void World::CrashAndRestart(Process& process) {
 
 void World::StopFaults() {
   network_.faults = NetworkFaults{};
+  watch_log_.pause_max = absl::ZeroDuration();
   for (size_t i = 0; i < 3; i++) Storages(i)->faults = StorageFaults{};
   for (size_t i = 0; i < 3; i++) {
     if (!Processes(i)->up()) Processes(i)->Start();
@@ -131,11 +171,35 @@ void World::SecondPhase() {
   while (scheduler_.now() < last) {
     scheduler_.RunUntil([] { return false; }, kLookInterval);
     for (size_t i = 0; i < 3; i++) Processes(i)->BuryDead();
-    if (!clients_.idle()) continue;
+    if (!clients_.idle() || !stragglers_.idle()) continue;
     const absl::StatusOr<Snapshot> snapshot = Look();
     if (snapshot.ok() && Unfinished(*snapshot).empty()) return;
   }
   if (!clients_.idle()) outcome_.violations.push_back("9: a client still waits");
+}
+
+void World::ThirdPhase() {
+  scheduler_.Trace("world", "calls come again");
+  const absl::StatusOr<Snapshot> before = Look();
+  if (!before.ok()) return;  // said at the end
+  std::set<std::string> unfinished;
+  for (const auto& [id, saga] : before->sagas) {
+    if (!engine::IsFinal(saga.phase)) unfinished.insert(id);
+  }
+  stragglers_.SendAgain(unfinished);
+  scheduler_.RunUntil([this] { return stragglers_.idle(); }, absl::Minutes(1));
+  const absl::StatusOr<Snapshot> after = Look();
+  if (!after.ok()) return;
+  CheckUnchanged(*before, *after, outcome_.violations);
+  // The watch may be behind.
+  Violations untold;
+  for (absl::Duration waited; waited < kWatchCatchUpMax; waited += kLookInterval) {
+    untold.clear();
+    CheckWatch(*after, watch_log_, untold);
+    if (untold.empty()) break;
+    scheduler_.RunUntil([] { return false; }, kLookInterval);
+  }
+  outcome_.violations.insert(outcome_.violations.end(), untold.begin(), untold.end());
 }
 
 absl::StatusOr<Snapshot> World::Look() {
@@ -145,7 +209,7 @@ absl::StatusOr<Snapshot> World::Look() {
   return ReadSnapshot(*coordinator, *orders, *customers);
 }
 
-void World::Count(const Snapshot& snapshot) {
+void World::CountFaults() {
   auto& counts = outcome_.counts;
   for (size_t i = 0; i < 3; i++) {
     const StorageCounts& storage = Storages(i)->counts();
@@ -157,6 +221,7 @@ void World::Count(const Snapshot& snapshot) {
     counts["COMMIT unknown, not done"] += storage.unknown_lost;
     counts["COMMIT unknown, late"] += storage.unknown_late;
     counts["slow database calls"] += storage.slow;
+    counts["COMMITs to a slow disk"] += storage.slow_commits;
     counts["transactions rolled back by a crash"] += storage.rolled_back_by_crash;
   }
   const NetworkCounts& network = network_.counts();
@@ -164,28 +229,14 @@ void World::Count(const Snapshot& snapshot) {
   counts["replies lost"] += network.lost_replies;
   counts["requests duplicated"] += network.duplicates;
   counts["messages slow"] += network.slow;
+  counts["messages cut off"] += network.cut;
   counts["calls unavailable"] += network.unavailable;
   counts["requests handled after their caller gave up"] += network.after_timeout;
-  for (const auto& [id, saga] : snapshot.sagas) {
-    if (saga.phase == engine::Phase::kSucceeded) counts["sagas succeeded"]++;
-    if (saga.phase == engine::Phase::kCompensated) counts["sagas compensated"]++;
-    if (saga.phase == engine::Phase::kParked) counts["sagas parked"]++;
-    if (saga.epoch > 1) counts["sagas taken over"]++;
-  }
-  for (const auto& [id, order] : snapshot.orders) {
-    if (!order.saga_id.empty()) continue;
-    if (order.status == "CONFIRMED") counts["direct orders confirmed"]++;
-    if (order.status == "CANCELLED") counts["direct orders cancelled"]++;
-  }
-  for (const Answer& answer : clients_.history()) {
-    const std::string reason = answer.reply.ok() ? "" : GetReason(answer.reply.status());
-    if (answer.reply.ok()) counts["good answers"]++;
-    if (answer.info.replayed) counts["answers replayed"]++;
-    if (answer.info.compensating) counts["answers before compensation ended"]++;
-    if (reason == "IDEMPOTENCY_KEY_REUSED") counts["keys reused for another payload"]++;
-    if (reason == "INSUFFICIENT_STOCK") counts["stock refused"]++;
-    if (reason == "FAULT_INJECTED") counts["faults injected by request"]++;
-  }
+  counts["watchers too slow"] += watch_log_.too_slow;
+  counts["watches resumed"] += watch_log_.resumed;
+  counts["calls that came again"] += stragglers_.repeated();
+  counts["calls with another payload under their step"] += stragglers_.altered();
+  counts["calls of a saga of long ago"] += stragglers_.ancient();
 }
 
 void World::Settle() {
@@ -210,6 +261,7 @@ Outcome World::Run() {
   if (Prepare()) {
     FirstPhase();
     SecondPhase();
+    ThirdPhase();
   } else {
     outcome_.violations.push_back("9: the shop could not be stocked though nothing failed");
   }
@@ -222,8 +274,11 @@ Outcome World::Run() {
     outcome_.violations.push_back(absl::StrCat("the databases cannot be read: ", snapshot.status().ToString()));
     return std::move(outcome_);
   }
-  Count(*snapshot);
-  Violations found = CheckAll(*snapshot, clients_.history());
+  CountFaults();
+  CountLayer1(*snapshot, clients_.history(), network_.exchanges(), outcome_.counts);
+  CountLayer2(*snapshot, network_.exchanges(), outcome_.counts);
+  CountEnds(*snapshot, network_.exchanges(), outcome_.counts);
+  Violations found = CheckAll(*snapshot, clients_.history(), network_.exchanges());
   outcome_.violations.insert(outcome_.violations.end(), found.begin(), found.end());
   return std::move(outcome_);
 }

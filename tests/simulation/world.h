@@ -2,12 +2,10 @@
 #define SAGAMESH_TESTS_SIMULATION_WORLD_H_
 
 #include <cstdint>
-#include <map>
-#include <string>
-#include <vector>
 
 #include "absl/time/time.h"
 #include "tests/simulation/checkers.h"
+#include "tests/simulation/coverage.h"
 
 namespace sagamesh::simulation {
 
@@ -25,13 +23,12 @@ struct Outcome {
   uint64_t trace_hash = 0;
   uint64_t steps = 0;
   absl::Duration simulated;
-  // How often each fault and each result happened, by name: a run in which nothing went wrong proves little.
-  std::map<std::string, int64_t> counts;
+  Counts counts;
 };
 
 // Runs one world: coordinator, orders and customers with their databases, and clients. In the first phase messages are
 // lost, databases fail and processes crash, as the seed says. In the second nothing fails any more, and everything must
-// come to its end. Then the checkers look at what is left.
+// come to its end. In the third, earlier calls come once more, to no effect. Then the checkers look at what is left.
 Outcome Simulate(const WorldOptions& options);
 
 }  // namespace sagamesh::simulation

@@ -1,0 +1,26 @@
+#ifndef SAGAMESH_TESTS_SIMULATION_LIMITS_H_
+#define SAGAMESH_TESTS_SIMULATION_LIMITS_H_
+
+#include "absl/time/time.h"
+
+namespace sagamesh::simulation {
+
+// What the processes of a run may hold. Small in some runs, so that work is refused for want of room.
+struct Limits {
+  int queued_writes = 8192;
+  int queued_reads = 4096;
+  int inflight_sagas = 10'000;
+  int waiters_per_saga = 1'000;
+  int changes_per_watcher = 1024;
+  absl::Duration compensation_wait = absl::Seconds(5);
+};
+
+// By how much a machine's clock may be wrong.
+inline constexpr absl::Duration kClockErrorMax = absl::Seconds(3);
+// Content keys are free again after this, and direct orders that nobody ended end: a run need not last a day.
+inline constexpr absl::Duration kContentKeyWindow = absl::Seconds(20);
+inline constexpr absl::Duration kOrderTtl = absl::Seconds(45);
+
+}  // namespace sagamesh::simulation
+
+#endif  // SAGAMESH_TESTS_SIMULATION_LIMITS_H_
