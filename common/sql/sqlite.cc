@@ -243,7 +243,10 @@ absl::StatusOr<std::unique_ptr<Connection>> SqliteDatabase::Connect(Access acces
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   sqlite3_create_function_v2(handle, "sagamesh_now_ms", 0, SQLITE_UTF8, const_cast<Clock*>(&clock_), NowMsFunction,
                              nullptr, nullptr, nullptr);
-  std::vector<absl::string_view> setup = {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"};
+  // A statement of many rows keeps what it needs to undo itself alone, past 64 KiB in a temporary file. A batch bounds
+  // it, so it stays in memory: no transaction depends on there being room in another directory.
+  std::vector<absl::string_view> setup = {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+                                          "PRAGMA temp_store=MEMORY"};
   if (access == Access::kRead) {
     // Only the writer checkpoints: a reader neither does when the log has grown nor when it is closed.
     setup.insert(setup.end(), {"PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1"});

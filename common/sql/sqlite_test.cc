@@ -143,6 +143,11 @@ TEST_F(SqliteTest, CommitsAreDurableAndTheLogIsOn) {
   EXPECT_EQ(Connect(Access::kRead)->Query("PRAGMA wal_autocheckpoint")->at(0).Int(0), 0);
 }
 
+TEST_F(SqliteTest, NoTemporaryFilesAreMade) {
+  EXPECT_EQ(writer_->Query("PRAGMA temp_store")->at(0).Int(0), 2);
+  EXPECT_EQ(Connect(Access::kRead)->Query("PRAGMA temp_store")->at(0).Int(0), 2);
+}
+
 TEST_F(SqliteTest, AFileThatIsMovedAwayIsAwayAndComesBackWithItsData) {
   ASSERT_OK(writer_->Execute("INSERT INTO t (id) VALUES (1)"));
   auto reader = Connect(Access::kRead);

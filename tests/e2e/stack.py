@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
 import time
+import uuid
 
 import grpc
 import requests
@@ -33,6 +35,17 @@ def fault(method=CONFIRM, abort=None, delay_ms=None, phase=None):
     return headers
 
 
+def new_saga_id(age_seconds=0):
+    """A UUIDv7 of that long ago, as a coordinator makes them."""
+    milliseconds = int((time.time() - age_seconds) * 1000)
+    return str(uuid.UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62) | random.getrandbits(60)))
+
+
+def error_info_of(reply):
+    """The ErrorInfo in the body of a REST reply that is an error."""
+    return next(detail for detail in reply.json()["details"] if detail["@type"].endswith("ErrorInfo"))
+
+
 def saga_metadata(saga_id, step, op, epoch):
     """What a coordinator sends with a step's call."""
     return [("saga-id", saga_id), ("saga-step", step), ("saga-op", op), ("saga-epoch", str(epoch)),
@@ -51,10 +64,11 @@ def eventually(condition, seconds=30, every=0.05):
 
 
 class Stack:
-    def __init__(self, directory, faults=True, flags=None):
+    def __init__(self, directory, faults=True, flags=None, env=None):
         self.directory = pathlib.Path(directory)
         self.faults = faults
         self.flags = flags or {}
+        self.env = env or {}  # by service, added to the environment of its process
         names = ["customers", "orders", "coordinator", "rest_coordinator", "rest_orders", "rest_customers",
                  "rest_customers2", "m_customers", "m_orders", "m_coordinator"]
         self.port = dict(zip(names, free_ports(len(names))))
@@ -88,7 +102,8 @@ class Stack:
     def launch(self, *names):
         for name in names:
             log = open(self.directory / f"{name}.log", "ab")
-            self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log)
+            environment = {**os.environ, **self.env.get(name, {})}
+            self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log, env=environment)
 
     def start(self, *names):
         self.launch(*(names or SERVICES))
