@@ -13,7 +13,7 @@ namespace sagamesh::rpc {
 namespace {
 
 constexpr absl::Duration kOpenInterval = absl::Milliseconds(500);
-constexpr absl::Duration kPingInterval = absl::Seconds(1);
+constexpr absl::Duration kWatchInterval = absl::Seconds(1);
 
 bool MayPass(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kAborted ||
@@ -24,24 +24,35 @@ bool MayPass(const absl::Status& status) {
 
 // Kept alive by its tasks. Everything but `opened` is used by one task at a time.
 struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
-  State(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers)
-      : options(std::move(options)), session(database, sql::Access::kRead), pool(pool), timers(timers) {}
+  State(Options options, sql::CountedDatabase& database, WorkerPool& pool, EventLoop& timers)
+      : options(std::move(options)),
+        database(database),
+        session(database, sql::Access::kRead),
+        pool(pool),
+        timers(timers) {}
 
   void Open() {
     const absl::Status status = options.open();
     if (status.ok()) {
       opened = true;
-      return Ping();
+      return Watch();
     }
     if (!MayPass(status)) return options.on_fatal(status);
     Tell(status);
     After(kOpenInterval, &State::Open);
   }
 
-  void Ping() {
+  void Watch() {
+    const bool answered = database.TakeFinding() == sql::CountedDatabase::Finding::kAnswered;
+    Tell(answered ? absl::OkStatus() : Ping());
+    After(kWatchInterval, &State::Watch);
+  }
+
+  absl::Status Ping() {
     const absl::StatusOr<sql::Connection*> connection = session.Get();
-    Tell(connection.ok() ? (*connection)->Query("SELECT 1").status() : connection.status());
-    After(kPingInterval, &State::Ping);
+    absl::Status status = connection.ok() ? (*connection)->Query("SELECT 1").status() : connection.status();
+    database.TakeFinding();  // its own
+    return status;
   }
 
   void Tell(const absl::Status& status) {
@@ -61,6 +72,7 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
   }
 
   Options options;
+  sql::CountedDatabase& database;
   sql::Session session;
   WorkerPool& pool;
   EventLoop& timers;
@@ -68,7 +80,7 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
   std::optional<bool> healthy;  // as it was told last
 };
 
-DatabaseMonitor::DatabaseMonitor(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers)
+DatabaseMonitor::DatabaseMonitor(Options options, sql::CountedDatabase& database, WorkerPool& pool, EventLoop& timers)
     : state_(std::make_shared<State>(std::move(options), database, pool, timers)) {}
 
 void DatabaseMonitor::Start() {

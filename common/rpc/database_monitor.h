@@ -8,12 +8,13 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "common/exec/executor.h"
-#include "common/sql/sql.h"
+#include "common/sql/counted.h"
 
 namespace sagamesh::rpc {
 
-// Opens a service's database, however long it is away, and then watches it: one query a second. A database that is away
-// stops no process; it makes it unhealthy. Goes on until its executors shut down. Thread-safe.
+// Opens a service's database, however long it is away, and then watches it: each second, by what others were answered
+// meanwhile, else by a query of its own. A database that is away stops no process; it makes it unhealthy, after two
+// seconds at most. Goes on until its executors shut down. Thread-safe.
 class DatabaseMonitor {
  public:
   struct Options {
@@ -27,7 +28,7 @@ class DatabaseMonitor {
     std::function<void(const absl::Status&)> on_fatal;
   };
 
-  DatabaseMonitor(Options options, sql::Database& database, WorkerPool& pool, EventLoop& timers);
+  DatabaseMonitor(Options options, sql::CountedDatabase& database, WorkerPool& pool, EventLoop& timers);
 
   void Start();
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,7 @@ class ManualExecutor final : public EventLoop {
 class SwitchedDatabase final : public sql::Database {
  public:
   bool away = false;
+  int queries = 0;
 
   sql::Dialect dialect() const override { return sql::Dialect::kSqlite; }
   int max_writers() const override { return 1; }
@@ -79,6 +81,7 @@ class SwitchedDatabase final : public sql::Database {
       return 0;
     }
     absl::StatusOr<std::vector<sql::Row>> Query(absl::string_view, absl::Span<const sql::Value>) override {
+      database_.queries++;
       SAGAMESH_RETURN_IF_ERROR(Touch());
       return std::vector<sql::Row>{sql::Row({sql::Value(int64_t{1})})};
     }
@@ -101,6 +104,17 @@ class DatabaseMonitorTest : public ::testing::Test {
     executor_.RunReady();
   }
 
+  void OpenIt() {
+    open_ = absl::OkStatus();
+    executor_.RunTimer();
+  }
+
+  // Somebody else's question to the database.
+  void Ask() {
+    auto connection = counted_.Connect(sql::Access::kWrite);
+    if (connection.ok()) (*connection)->Begin().IgnoreError();
+  }
+
   // What the monitor opens the database by.
   absl::Status Open() {
     opens_++;
@@ -111,13 +125,15 @@ class DatabaseMonitorTest : public ::testing::Test {
   int opens_ = 0;
   std::vector<bool> told_;
   std::vector<absl::Status> fatal_;
-  SwitchedDatabase database_;
+  SwitchedDatabase& database_ = *new SwitchedDatabase;
+  metrics::Registry registry_;
+  sql::CountedDatabase counted_{std::unique_ptr<sql::Database>(&database_), registry_};
   ManualExecutor executor_;
   DatabaseMonitor monitor_{{.domain = "orders",
                             .open = [this] { return Open(); },
                             .on_change = [this](bool healthy) { told_.push_back(healthy); },
                             .on_fatal = [this](const absl::Status& status) { fatal_.push_back(status); }},
-                           database_,
+                           counted_,
                            executor_,
                            executor_};
 };
@@ -135,8 +151,7 @@ TEST_F(DatabaseMonitorTest, ADatabaseThatIsAwayIsOpenedAgainAndAgainUntilItIsThe
 }
 
 TEST_F(DatabaseMonitorTest, AnOpenedDatabaseIsAskedOnceASecondAndOnlyChangesAreTold) {
-  open_ = absl::OkStatus();
-  executor_.RunTimer();
+  OpenIt();
   EXPECT_EQ(executor_.RunTimer(), absl::Seconds(1));
   EXPECT_EQ(executor_.RunTimer(), absl::Seconds(1));
   EXPECT_THAT(told_, ElementsAre(false, true));
@@ -148,6 +163,42 @@ TEST_F(DatabaseMonitorTest, AnOpenedDatabaseIsAskedOnceASecondAndOnlyChangesAreT
   executor_.RunTimer();
   EXPECT_THAT(told_, ElementsAre(false, true, false, true));
   EXPECT_EQ(opens_, 2);
+}
+
+TEST_F(DatabaseMonitorTest, ADatabaseThatAnsweredOthersSinceTheLastLookIsNotAsked) {
+  OpenIt();
+  const int before = database_.queries;
+  for (int second = 0; second < 3; second++) {
+    Ask();
+    EXPECT_EQ(executor_.RunTimer(), absl::Seconds(1));
+  }
+  EXPECT_EQ(database_.queries, before);
+  executor_.RunTimer();
+  executor_.RunTimer();
+  EXPECT_EQ(database_.queries, before + 2) << "nobody else asked";
+  EXPECT_THAT(told_, ElementsAre(false, true));
+}
+
+TEST_F(DatabaseMonitorTest, AFailureOfOthersIsADoubtThatTheNextLookSettles) {
+  OpenIt();
+  database_.away = true;
+  Ask();
+  database_.away = false;
+  Ask();
+  const int before = database_.queries;
+  executor_.RunTimer();
+  EXPECT_EQ(database_.queries, before + 1);
+  EXPECT_THAT(told_, ElementsAre(false, true));
+}
+
+TEST_F(DatabaseMonitorTest, ADatabaseThatGoesAwayRightAfterAnAnswerIsNoticedByTheSecondLook) {
+  OpenIt();
+  Ask();
+  database_.away = true;
+  executor_.RunTimer();
+  EXPECT_THAT(told_, ElementsAre(false, true));
+  executor_.RunTimer();
+  EXPECT_THAT(told_, ElementsAre(false, true, false));
 }
 
 TEST_F(DatabaseMonitorTest, ErrorsThatPassAreTriedAgain) {

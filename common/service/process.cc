@@ -10,11 +10,18 @@
 #include "common/status/error.h"
 
 namespace sagamesh {
+namespace {
+
+// For what comes after the grace and does not wait: giving the lease up, closing files.
+constexpr absl::Duration kCleanupMax = absl::Seconds(2);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Process>> Process::Create(const ProcessOptions& options) {
   auto process = std::unique_ptr<Process>(new Process(options));
   process->random_ = MakeSystemRandom();
-  SAGAMESH_ASSIGN_OR_RETURN(process->database_, sql::OpenDatabase(options.db));
+  SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<sql::Database> database, sql::OpenDatabase(options.db));
+  process->database_ = std::make_unique<sql::CountedDatabase>(std::move(database), process->registry_);
   if (!options.metrics.empty()) SAGAMESH_RETURN_IF_ERROR(process->registry_.Serve(options.metrics));
   process->workers_ = MakeThreadPool("worker", options.workers);
   process->timers_ = MakeThreadEventLoop("timers");
@@ -58,6 +65,12 @@ absl::Status Process::Serve(std::vector<grpc::Service*> services, absl::AnyInvoc
 void Process::Run(absl::AnyInvocable<void()> drain) {
   rpc::WaitForTermination();
   spdlog::info("shutting down");
+  // What hangs even so, such as a COMMIT on a disk that fails, is cut off as by a crash, which loses nothing.
+  watchdog_ = MakeThreadEventLoop("watchdog");
+  watchdog_->PostAfter(options_.grace + kCleanupMax, [] {
+    spdlog::warn("not done in time: the rest is left to the next start");
+    std::_Exit(1);
+  });
   server_->SetServing(false);
   drain();
   server_->Shutdown(options_.grace);

@@ -16,7 +16,7 @@
 #include "common/rpc/database_monitor.h"
 #include "common/rpc/server.h"
 #include "common/rpc/unary.h"
-#include "common/sql/sql.h"
+#include "common/sql/counted.h"
 
 namespace sagamesh {
 
@@ -54,7 +54,8 @@ class Process {
   absl::Status Serve(std::vector<grpc::Service*> services, absl::AnyInvocable<absl::Status()> open,
                      std::function<void()> opened);
 
-  // Waits for SIGTERM or SIGINT, then: NOT_SERVING, `drain`, no more calls, those under way at most `grace`.
+  // Waits for SIGTERM or SIGINT, then: NOT_SERVING, `drain`, no more calls, those under way at most `grace`. A process
+  // that is still there 2 s after that exits with 1 wherever it is.
   void Run(absl::AnyInvocable<void()> drain);
 
   // Ends the workers and timers; call it before anything that they use is destroyed.
@@ -64,10 +65,11 @@ class Process {
   explicit Process(const ProcessOptions& options) : options_(options) {}
 
   const ProcessOptions options_;
+  std::unique_ptr<EventLoop> watchdog_;  // while it shuts down; ends last
   SystemClock clock_;
   metrics::Registry registry_;
   std::unique_ptr<Random> random_;
-  std::unique_ptr<sql::Database> database_;
+  std::unique_ptr<sql::CountedDatabase> database_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<EventLoop> timers_;
   std::unique_ptr<rpc::DatabaseMonitor> monitor_;

@@ -213,7 +213,6 @@ void Batch::Apply(Operation& operation, LoadDueOperation& load) {
 }
 
 void Batch::Apply(Operation& operation, HeartbeatOperation& heartbeat) {
-  heartbeat_ = true;
   for (const auto& [id, version] : heartbeat.lost) {
     const auto found = sagas_.find(id);
     if (found == sagas_.end() || !IsOurs(found->second) || loaded_.contains(id)) continue;
@@ -229,11 +228,7 @@ absl::StatusOr<BatchEffect> Batch::Save() {
   SAGAMESH_ASSIGN_OR_RETURN(const int keys, SaveKeys(connection_, keys_));
   SAGAMESH_ASSIGN_OR_RETURN(const int sagas, SaveSagas(connection_, sagas_));
   wrote_ |= keys + sagas > 0;
-  if (heartbeat_) {
-    SAGAMESH_RETURN_IF_ERROR(ExtendLease(connection_, replica_));
-    SAGAMESH_RETURN_IF_ERROR(Sweep());
-    wrote_ = true;
-  }
+  SAGAMESH_RETURN_IF_ERROR(Sweep());
   if (release_) {
     SAGAMESH_RETURN_IF_ERROR(CloseLease(connection_, replica_));
     wrote_ = true;
@@ -250,6 +245,7 @@ absl::Status Batch::Sweep() {
     SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> taken, TakeOver(connection_, replica_, kSweepPageSagas));
     operation->changed.insert(operation->changed.end(), taken.begin(), taken.end());
     heartbeat->swept = static_cast<int>(taken.size()) < kSweepPageSagas;
+    wrote_ |= !taken.empty();
     return absl::OkStatus();
   }
   return absl::OkStatus();

@@ -37,6 +37,7 @@ struct LoadDueOperation {
   std::map<std::string, uint64_t> chosen;  // by the runs so far, with the version written
   std::vector<SagaRecord> loaded;
 };
+// What a heartbeat cannot do by renewing the lease: takes a new one if it was closed, sweeps up, finds the lost.
 struct HeartbeatOperation {
   std::map<std::string, uint64_t> lost;  // Replica::lost when it was last run
   bool swept = false;
@@ -81,7 +82,6 @@ class Batch {
   int64_t stamp_ms_ = 0;
   absl::Time now_;
   bool wrote_ = false;
-  bool heartbeat_ = false;
   bool release_ = false;
   StoredKeys keys_;
   SagaRows sagas_;

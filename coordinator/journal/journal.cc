@@ -77,10 +77,11 @@ struct Journal::State {
         metrics::Registry& registry, OnCommit on_commit)
       : options(options),
         database(database),
+        pool(pool),
         on_commit(std::move(on_commit)),
         replica(clock, random, options.lease),
-        heartbeats(
-            registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit at most.")),
+        heartbeats(registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit.")),
+        heartbeat_session(database, sql::Access::kWrite),
         reader({kDomain, options.read_connections, options.max_queued_reads}, database, pool, clock),
         commit(CommitOptions(options), database, pool, clock, random, registry,
                [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
@@ -108,13 +109,18 @@ struct Journal::State {
   }
 
   absl::Status Open();
+  void Heartbeat(absl::AnyInvocable<void(absl::Status)> done);
+  // The rest of a heartbeat: a transaction, if there is anything to do.
+  void Mend(bool lease_held, absl::AnyInvocable<void(absl::Status)> done);
 
   const JournalOptions options;
   sql::Database& database;
+  WorkerPool& pool;
   const OnCommit on_commit;
   std::atomic<bool> opened{false};
   Replica replica;
   prometheus::Counter& heartbeats;
+  sql::Session heartbeat_session;  // its own, so that no batch holds up a renewal
   sql::Reader reader;
   GroupCommit<Operation> commit;
 };
@@ -204,17 +210,34 @@ void Journal::LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vec
 }
 
 void Journal::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
-  Operation operation{.what = HeartbeatOperation{}};
-  state_->Submit(std::move(operation), absl::InfiniteFuture(), Priority::kAccepted,
-                 [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
-                   const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);
-                   if (status.ok()) {
-                     state->heartbeats.Increment();
-                     state->replica.Found(heartbeat.lost);
-                     if (heartbeat.swept) state->replica.SweepDone();
-                   }
-                   done(std::move(status));
-                 });
+  if (!state_->opened) return done(DatabaseUnavailable(kDomain));
+  const bool alone = state_->database.max_writers() == 1;
+  if (alone) return state_->Mend(/*lease_held=*/true, std::move(done));
+  state_->pool.Post([state = state_.get(), done = std::move(done)]() mutable { state->Heartbeat(std::move(done)); });
+}
+
+void Journal::State::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
+  const absl::StatusOr<sql::Connection*> connection = heartbeat_session.Get();
+  const absl::StatusOr<bool> held = connection.ok() ? ExtendLease(**connection, replica) : connection.status();
+  if (!held.ok()) {
+    spdlog::warn("{}: the lease could not be renewed: {}", kDomain, held.status().ToString());
+    return done(DatabaseUnavailable(kDomain));
+  }
+  if (*held) heartbeats.Increment();
+  Mend(*held, std::move(done));
+}
+
+void Journal::State::Mend(bool lease_held, absl::AnyInvocable<void(absl::Status)> done) {
+  if (lease_held && !replica.sweep_wanted() && replica.lost().empty()) return done(absl::OkStatus());
+  Submit(Operation{.what = HeartbeatOperation{}}, absl::InfiniteFuture(), Priority::kAccepted,
+         [this, done = std::move(done)](absl::Status status, Operation& operation) mutable {
+           const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);
+           if (status.ok()) {
+             replica.Found(heartbeat.lost);
+             if (heartbeat.swept) replica.SweepDone();
+           }
+           done(std::move(status));
+         });
 }
 
 void Journal::ReleaseLease(absl::AnyInvocable<void(absl::Status)> done) {

@@ -92,7 +92,8 @@ class Journal {
   // them (with their new version), oldest first.
   void LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
 
-  // Renews the lease by the database's clock; the caller does so every lease/3. OK also means the database is there.
+  // Keeps the lease, by the database's clock; the caller does so every lease/3, never before the last one's `done`.
+  // Where one process has the database to itself its file lock is its lease, and nothing is written.
   void Heartbeat(absl::AnyInvocable<void(absl::Status)> done);
 
   // Gives the lease up at shutdown: a peer may take the sagas at once.

@@ -137,13 +137,14 @@ absl::Status HoldLease(sql::Connection& connection, Replica& replica, bool& wrot
   return InsertLease(connection, renewed, replica.lease(), /*closed=*/false);
 }
 
-absl::Status ExtendLease(sql::Connection& connection, Replica& replica) {
+absl::StatusOr<bool> ExtendLease(sql::Connection& connection, Replica& replica) {
   const sql::Value parameters[] = {absl::ToInt64Milliseconds(replica.lease()), replica.incarnation()};
-  return connection
-      .Execute(absl::StrCat("UPDATE leases SET expires_ms = ", sql::NowMs(connection.dialect()),
-                            " + ? WHERE incarnation = ? AND closed = 0"),
-               parameters)
-      .status();
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const int64_t changed,
+      connection.Execute(absl::StrCat("UPDATE leases SET expires_ms = ", sql::NowMs(connection.dialect()),
+                                      " + ? WHERE incarnation = ? AND closed = 0"),
+                         parameters));
+  return changed > 0;
 }
 
 absl::Status CloseLease(sql::Connection& connection, Replica& replica) {

@@ -58,14 +58,16 @@ class Replica {
   std::map<std::string, uint64_t> lost_ ABSL_GUARDED_BY(mutex_);
 };
 
+// By the database's clock, and only if the lease is open: false if it was closed or is gone. One statement, which needs
+// no transaction around it.
+absl::StatusOr<bool> ExtendLease(sql::Connection& connection, Replica& replica);
+
 // The following run in a transaction that is open.
 
 // Reads this replica's lease under a shared lock. If it is closed or gone, takes a new incarnation: what the old one
 // began is then fenced, and `wrote` is set. FAILED_PRECONDITION if the replica is leaving.
 absl::Status HoldLease(sql::Connection& connection, Replica& replica, bool& wrote);
 
-// By the database's clock.
-absl::Status ExtendLease(sql::Connection& connection, Replica& replica);
 absl::Status CloseLease(sql::Connection& connection, Replica& replica);
 // On an engine whose file lock proves every other holder dead.
 absl::Status CloseOtherLeases(sql::Connection& connection, Replica& replica);

@@ -16,14 +16,13 @@ absl::Status SagasInFlight(int max) {
 }
 
 absl::Status TooManyWaiters(const std::string& saga_id, int max) {
-  return Overloaded({kDomain, "TOO_MANY_WAITERS"},
-                    absl::StrCat("saga ", saga_id, " has ", max, " callers that wait for it already"),
-                    absl::Seconds(1));
+  const absl::Status full =
+      Overloaded({kDomain, "TOO_MANY_WAITERS"},
+                 absl::StrCat("saga ", saga_id, " has ", max, " callers that wait for it already"), absl::Seconds(1));
+  return WithErrorMetadata(full, "saga_id", saga_id);
 }
 
-absl::Status ShuttingDown() {
-  return MakeError(absl::StatusCode::kUnavailable, {kDomain, "SHUTTING_DOWN"}, "the coordinator is shutting down");
-}
+absl::Status ShuttingDown() { return sagamesh::ShuttingDown(kDomain); }
 
 absl::Status IdempotencyKeyReused(const std::string& key) {
   return MakeError(absl::StatusCode::kInvalidArgument, {kDomain, "IDEMPOTENCY_KEY_REUSED"},

@@ -21,7 +21,8 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
   Impl(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
        StepCaller& step_caller, const std::vector<EventLoop*>& loops, Clock& clock, Random& random,
        metrics::Registry& registry)
-      : shared_{options, definitions, journal, step_caller, clock, random, SagaMetrics(registry)} {
+      : shared_{
+            options, definitions, journal, step_caller, clock, random, SagaMetrics(registry), InflightSagas(registry)} {
     for (EventLoop* loop : loops) shards_.push_back(std::make_shared<Shard>(shared_, *loop));
   }
 
@@ -31,7 +32,7 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
   void LoadDue();
   void Drain() { draining_ = true; }
   void SendCallersAway();
-  int inflight() const { return shared_.inflight; }
+  int inflight() const { return shared_.inflight.count(); }
 
  private:
   SagaRecord MakeRecord(Request request);
@@ -65,8 +66,8 @@ SagaRecord Runtime::Impl::MakeRecord(Request request) {
 
 void Runtime::Impl::Claim(Request request, StartCallback done) {
   if (draining_) return done(error::ShuttingDown());
-  if (shared_.inflight++ >= shared_.options.max_inflight_sagas) {
-    shared_.inflight--;
+  if (shared_.inflight.Enter() >= shared_.options.max_inflight_sagas) {
+    shared_.inflight.Leave();
     return done(error::SagasInFlight(shared_.options.max_inflight_sagas));
   }
   const absl::Time deadline = request.call.deadline;
@@ -78,7 +79,7 @@ void Runtime::Impl::Claim(Request request, StartCallback done) {
                             self->Adopt(claimed->saga, /*recovered=*/false);
                             return done(std::move(claimed));
                           }
-                          self->shared_.inflight--;
+                          self->shared_.inflight.Leave();
                           if (claimed.ok() && claimed->outcome == ClaimOutcome::kReused) {
                             return done(error::IdempotencyKeyReused(claimed->saga.key));
                           }
@@ -106,9 +107,10 @@ void Runtime::Impl::Adopt(SagaRecord record, bool recovered) {
 void Runtime::Impl::ParkUnknownDefinition(SagaRecord record) {
   record.phase = engine::Phase::kParked;
   record.park_reason = "DEFINITION_UNKNOWN: " + record.definition;
-  shared_.journal.Write(
-      std::move(record), std::nullopt,
-      [self = shared_from_this()](absl::StatusOr<journal::WriteOutcome>, SagaRecord) { self->shared_.inflight--; });
+  shared_.journal.Write(std::move(record), std::nullopt,
+                        [self = shared_from_this()](absl::StatusOr<journal::WriteOutcome>, SagaRecord) {
+                          self->shared_.inflight.Leave();
+                        });
 }
 
 void Runtime::Impl::Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done) {
@@ -127,7 +129,7 @@ void Runtime::Impl::SendCallersAway() {
 void Runtime::Impl::LoadDue() {
   if (draining_) return;
   // Accepted sagas go before new ones: what waits in rows has a page of room that new sagas cannot fill.
-  const int room = shared_.options.max_inflight_sagas + shared_.options.due_page_sagas - shared_.inflight;
+  const int room = shared_.options.max_inflight_sagas + shared_.options.due_page_sagas - shared_.inflight.count();
   const int wanted = std::min(shared_.options.due_page_sagas, room);
   if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval);
   shared_.journal.LoadDue(wanted,
@@ -140,7 +142,7 @@ void Runtime::Impl::DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>
   if (!records.ok()) return LoadDueAfter(shared_.options.due_poll_interval);
   const int loaded = static_cast<int>(records->size());
   for (SagaRecord& record : *records) {
-    shared_.inflight++;
+    shared_.inflight.Enter();
     Adopt(std::move(record), /*recovered=*/true);
   }
   // The count is of what this process left in rows; what an earlier owner left was due at once.

@@ -144,6 +144,7 @@ class Coordinator {
 
   Runtime& runtime() { return runtime_; }
   Clock& clock() { return clock_; }
+  double InflightGauge() { return registry_.Gauge("sagamesh_sagas_inflight", "").Value(); }
 
  private:
   SystemClock clock_;
@@ -222,6 +223,20 @@ TEST_F(RuntimeTest, ConcurrentDuplicatesAttachAndAllGetTheSameBytes) {
   const std::string bytes = answers[0].get()->bytes;
   for (size_t i = 1; i < answers.size(); i++) EXPECT_EQ(answers[i].get()->bytes, bytes);
   EXPECT_EQ(steps_.Count("S/a"), 1);
+}
+
+TEST_F(RuntimeTest, CallersBeyondTheCapOfASagaAreRefusedAndToldItsId) {
+  options_.max_waiters_per_saga = 1;
+  Restart();
+  steps_.Hold("S/a");
+  auto first = coordinator_->Begin(coordinator_->Request("x"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1; }));
+  const auto second = coordinator_->Run(coordinator_->Request("x"));
+  EXPECT_THAT(second, IsError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WAITERS"));
+  steps_.Release("S/a", "ok");
+  const auto answer = first.get();
+  ASSERT_OK(answer);
+  EXPECT_EQ(GetErrorInfo(second.status())->metadata().at("saga_id"), answer->saga_id);
 }
 
 TEST_F(RuntimeTest, AFailedSagaAnswersAfterItsCompensation) {
@@ -309,6 +324,18 @@ TEST_F(RuntimeTest, ACompensationThatFailsForLongWaitsInItsRowAndEndsWhenThePart
   steps_.Answer("S/undo", std::string());
   EXPECT_OK(answer.get());
   ASSERT_TRUE(Eventually([&] { return coordinator_->Run(coordinator_->Request("x"))->saga_id != ""; }));
+}
+
+TEST_F(RuntimeTest, TheGaugeOfSagasInMemoryIsTheirNumberWhateverElseIsClaimedMeanwhile) {
+  steps_.Hold("S/a");
+  std::vector<std::future<absl::StatusOr<Answer>>> answers;
+  for (int i = 0; i < 100; i++) answers.push_back(coordinator_->Begin(coordinator_->Request("x")));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1 && coordinator_->runtime().inflight() == 1; }));
+  EXPECT_EQ(coordinator_->InflightGauge(), 1);
+  steps_.Release("S/a", std::string("ok"));
+  for (auto& answer : answers) EXPECT_OK(answer.get());
+  ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+  EXPECT_EQ(coordinator_->InflightGauge(), 0);
 }
 
 TEST_F(RuntimeTest, SagasBeyondTheCapAreRefusedAndNothingIsStored) {

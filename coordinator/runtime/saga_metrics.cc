@@ -24,8 +24,7 @@ SagaMetrics::SagaMetrics(metrics::Registry& registry)
       compensated_(Entries(registry, "compensated")),
       parked_(Entries(registry, "parked")),
       stuck_(registry.Counter("sagamesh_sagas_stuck_total", "Sagas whose compensation failed --stuck-after times.")),
-      fenced_(registry.Counter("sagamesh_sagas_fenced_total", "Sagas dropped because another replica owns them.")),
-      inflight_(registry.Gauge("sagamesh_sagas_inflight", "Sagas in memory.")) {}
+      fenced_(registry.Counter("sagamesh_sagas_fenced_total", "Sagas dropped because another replica owns them.")) {}
 
 void SagaMetrics::Entered(engine::Phase phase) {
   switch (phase) {
@@ -41,5 +40,8 @@ void SagaMetrics::Entered(engine::Phase phase) {
       return compensated_.Increment();
   }
 }
+
+InflightSagas::InflightSagas(metrics::Registry& registry)
+    : gauge_(registry.Gauge("sagamesh_sagas_inflight", "Sagas in memory.")) {}
 
 }  // namespace sagamesh::runtime

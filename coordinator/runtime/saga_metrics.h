@@ -1,6 +1,8 @@
 #ifndef SAGAMESH_COORDINATOR_RUNTIME_SAGA_METRICS_H_
 #define SAGAMESH_COORDINATOR_RUNTIME_SAGA_METRICS_H_
 
+#include <atomic>
+
 #include "common/metrics/metrics.h"
 #include "coordinator/engine/saga.h"
 
@@ -18,7 +20,6 @@ class SagaMetrics {
   void Entered(engine::Phase phase);
   void BecameStuck() { stuck_.Increment(); }
   void Fenced() { fenced_.Increment(); }
-  void Inflight(int sagas) { inflight_.Set(sagas); }
 
  private:
   prometheus::Counter& started_;
@@ -31,7 +32,27 @@ class SagaMetrics {
   prometheus::Counter& parked_;
   prometheus::Counter& stuck_;
   prometheus::Counter& fenced_;
-  prometheus::Gauge& inflight_;
+};
+
+// How many sagas are in memory, those that are being claimed included; operators see the same number. Thread-safe.
+class InflightSagas {
+ public:
+  explicit InflightSagas(metrics::Registry& registry);
+
+  // Returns how many there were.
+  int Enter() {
+    gauge_.Increment();
+    return count_++;
+  }
+  void Leave() {
+    gauge_.Decrement();
+    count_--;
+  }
+  int count() const { return count_; }
+
+ private:
+  std::atomic<int> count_{0};
+  prometheus::Gauge& gauge_;
 };
 
 }  // namespace sagamesh::runtime

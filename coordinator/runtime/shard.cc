@@ -23,7 +23,7 @@ void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool 
   const std::string saga_id = record.saga_id;
   uint64_t turn = 0;
   if (const auto there = slots_.find(saga_id); there != slots_.end()) {
-    shared_.inflight--;
+    shared_.inflight.Leave();
     // A write whose outcome we have not learned yet put the saga into its row, and it was taken out of there again: the
     // row is what counts, and what was under way is late.
     if (record.version <= there->second.saga.record.version) return;
@@ -35,7 +35,6 @@ void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool 
   slot.saga.recovered = recovered;
   slot.saga.turn = turn;
   slot.definition = &definition;
-  shared_.metrics.Inflight(shared_.inflight);
   Happen(saga_id, engine::Loaded{});
 }
 
@@ -157,8 +156,7 @@ void Shard::CarryOut(const std::string& saga_id, engine::AnswerCallers) {
 
 void Shard::CarryOut(const std::string& saga_id, engine::Forget) {
   if (slots_.erase(saga_id) == 0) return;
-  shared_.inflight--;
-  shared_.metrics.Inflight(shared_.inflight);
+  shared_.inflight.Leave();
   // Waiters of a saga that left memory unfinished go on as attachers.
   if (waiters_.Has(saga_id)) PollRow(saga_id);
 }

@@ -29,8 +29,7 @@ struct Shared {
   Random& random;
   SagaMetrics metrics;
 
-  // Sagas in memory, those that are being claimed included.
-  std::atomic<int> inflight{0};
+  InflightSagas inflight;
   // Sagas that wait in their rows, as far as this process left them there.
   std::atomic<int> deferred{0};
 };

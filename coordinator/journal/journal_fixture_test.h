@@ -1,0 +1,178 @@
+#ifndef SAGAMESH_COORDINATOR_JOURNAL_JOURNAL_FIXTURE_TEST_H_
+#define SAGAMESH_COORDINATOR_JOURNAL_JOURNAL_FIXTURE_TEST_H_
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/exec/mutex.h"
+#include "common/exec/threads.h"
+#include "common/sql/open.h"
+#include "common/testing/scripted_database.h"
+#include "common/testing/shifted_clock.h"
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
+#include "common/uuid/uuid.h"
+#include "coordinator/journal/journal.h"
+
+// The journal over real SQLite and real threads, in processes that follow one another.
+
+namespace sagamesh::journal::testing {
+
+using Loaded = absl::StatusOr<std::vector<SagaRecord>>;
+
+// One process's journal.
+class Process {
+ public:
+  Process(const std::string& path, Clock& clock)
+      : database_(std::move(*sql::OpenDatabase("sqlite:" + path))),
+        journal_(JournalOptions(), database_, *pool_, clock, *random_, registry_,
+                 [this](absl::Span<const SagaRecord> changed) {
+                   MutexLock lock(mutex_);
+                   published_.insert(published_.end(), changed.begin(), changed.end());
+                 }) {}
+  ~Process() { pool_->Shutdown(); }
+
+  Journal& journal() { return journal_; }
+  Random& random() { return *random_; }
+  sagamesh::testing::ScriptedDatabase& database() { return database_; }
+
+  std::future<absl::StatusOr<Claimed>> StartAsync(SagaRecord saga) {
+    return Ask<absl::StatusOr<Claimed>>(
+        [&](auto done) { journal_.Start(std::move(saga), absl::InfiniteFuture(), std::move(done)); });
+  }
+  absl::StatusOr<Claimed> Start(SagaRecord saga) { return StartAsync(std::move(saga)).get(); }
+  // What was written, or what fenced it.
+  std::pair<absl::StatusOr<WriteOutcome>, SagaRecord> Write(SagaRecord saga, std::optional<absl::Time> due = {}) {
+    std::promise<std::pair<absl::StatusOr<WriteOutcome>, SagaRecord>> promise;
+    journal_.Write(std::move(saga), due, [&](absl::StatusOr<WriteOutcome> outcome, SagaRecord record) {
+      promise.set_value({std::move(outcome), std::move(record)});
+    });
+    return promise.get_future().get();
+  }
+  SagaRecord MustWrite(SagaRecord saga, std::optional<absl::Time> due = {}) {
+    auto [outcome, record] = Write(std::move(saga), due);
+    EXPECT_OK(outcome);
+    EXPECT_EQ(*outcome, WriteOutcome::kWritten);
+    return record;
+  }
+  std::future<Loaded> LoadDueAsync(int limit) {
+    return Ask<Loaded>([&](auto done) { journal_.LoadDue(limit, std::move(done)); });
+  }
+  std::vector<SagaRecord> LoadDue(int limit = 1000) { return Must(LoadDueAsync(limit)); }
+  absl::Status Heartbeat() {
+    return Ask<absl::Status>([&](auto done) { journal_.Heartbeat(std::move(done)); }).get();
+  }
+  absl::Status ReleaseLease() {
+    return Ask<absl::Status>([&](auto done) { journal_.ReleaseLease(std::move(done)); }).get();
+  }
+  SagaRecord Get(const std::string& id) {
+    return *Must(Ask<absl::StatusOr<std::optional<SagaRecord>>>([&](auto done) { journal_.Get(id, std::move(done)); }));
+  }
+  std::vector<SagaRecord> List(ListFilter filter) {
+    return Must(Ask<Loaded>([&](auto done) { journal_.List(std::move(filter), std::move(done)); }));
+  }
+  std::vector<SagaRecord> ChangedSince(int64_t updated_ms, const std::string& id, int limit) {
+    return Must(Ask<Loaded>([&](auto done) { journal_.ListChangedSince(updated_ms, id, limit, std::move(done)); }));
+  }
+  // Behind the journal's back.
+  void Execute(const std::string& statement) {
+    auto connection = database_.Connect(sql::Access::kWrite);
+    ASSERT_OK(connection);
+    EXPECT_OK((*connection)->Execute(statement));
+  }
+  std::vector<SagaRecord> published() {
+    MutexLock lock(mutex_);
+    return published_;
+  }
+
+ private:
+  // What `call` gives to its callback.
+  template <typename Result, typename Call>
+  static std::future<Result> Ask(Call call) {
+    auto promise = std::make_shared<std::promise<Result>>();
+    std::future<Result> result = promise->get_future();
+    call([promise](Result given) { promise->set_value(std::move(given)); });
+    return result;
+  }
+  template <typename Value>
+  static Value Must(std::future<absl::StatusOr<Value>> future) {
+    absl::StatusOr<Value> value = future.get();
+    EXPECT_OK(value);
+    return *std::move(value);
+  }
+
+  metrics::Registry registry_;
+  std::unique_ptr<Random> random_ = MakeSystemRandom();
+  Mutex mutex_;
+  std::vector<SagaRecord> published_ ABSL_GUARDED_BY(mutex_);
+  sagamesh::testing::ScriptedDatabase database_;
+  std::unique_ptr<WorkerPool> pool_ = MakeThreadPool("worker", 4);
+  Journal journal_;
+};
+
+class JournalTest : public ::testing::Test {
+ protected:
+  JournalTest() { Restart(); }
+
+  // The next process, whose journal is not open yet.
+  void Replace() {
+    process_.reset();
+    process_ = std::make_unique<Process>(directory_.Path("journal.db"), clock_);
+  }
+  void Restart() {
+    Replace();
+    EXPECT_OK(process_->journal().Open());
+  }
+
+  SagaRecord NewSaga(const std::string& key, KeyKind kind = KeyKind::kExplicit,
+                     const std::string& payload = "payload") {
+    SagaRecord saga;
+    saga.saga_id = MakeUuidV7(clock_.Now(), process_->random());
+    saga.definition = "process_order";
+    saga.key_kind = kind;
+    saga.key = key;
+    saga.fingerprint = kind == KeyKind::kContent ? key : payload;
+    saga.input = "input";
+    return saga;
+  }
+  SagaRecord MustStart(const std::string& key, KeyKind kind = KeyKind::kExplicit) {
+    absl::StatusOr<Claimed> claimed = process_->Start(NewSaga(key, kind));
+    EXPECT_OK(claimed);
+    EXPECT_EQ(claimed->outcome, ClaimOutcome::kStarted);
+    return claimed->saga;
+  }
+  // Starts all at once.
+  std::vector<Claimed> MustClaim(std::vector<SagaRecord> sagas) {
+    std::vector<std::future<absl::StatusOr<Claimed>>> claims;
+    for (SagaRecord& saga : sagas) claims.push_back(process_->StartAsync(std::move(saga)));
+    std::vector<Claimed> claimed;
+    for (auto& claim : claims) {
+      absl::StatusOr<Claimed> answer = claim.get();
+      EXPECT_OK(answer);
+      claimed.push_back(*std::move(answer));
+    }
+    return claimed;
+  }
+  SagaRecord End(SagaRecord saga, Phase phase, bool definite = false) {
+    saga.phase = phase;
+    if (phase == Phase::kSucceeded) saga.result = "result";
+    if (phase == Phase::kCompensated) saga.error = "error";
+    saga.error_definite = definite;
+    return process_->MustWrite(saga);
+  }
+
+  sagamesh::testing::TempDir directory_;
+  sagamesh::testing::ShiftedClock clock_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace sagamesh::journal::testing
+
+#endif  // SAGAMESH_COORDINATOR_JOURNAL_JOURNAL_FIXTURE_TEST_H_

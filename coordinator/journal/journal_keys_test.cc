@@ -1,0 +1,85 @@
+// Layer 1 of idempotency: who has a key, and what another caller of it gets.
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/journal/journal_fixture_test.h"
+
+namespace sagamesh::journal {
+namespace {
+
+using JournalKeysTest = testing::JournalTest;
+
+TEST_F(JournalKeysTest, OfConcurrentStartsWithOneKeyOneStartsAndTheOthersAttach) {
+  std::vector<SagaRecord> sagas;
+  for (int i = 0; i < 100; i++) sagas.push_back(NewSaga("key"));
+  std::map<ClaimOutcome, int> outcomes;
+  std::set<std::string> ids;
+  for (const Claimed& claimed : MustClaim(std::move(sagas))) {
+    outcomes[claimed.outcome]++;
+    ids.insert(claimed.saga.saga_id);
+  }
+  EXPECT_EQ(outcomes, (std::map<ClaimOutcome, int>{{ClaimOutcome::kStarted, 1}, {ClaimOutcome::kAttached, 99}}));
+  EXPECT_EQ(ids.size(), 1u);
+  EXPECT_EQ(process_->List({}).size(), 1u);
+}
+
+TEST_F(JournalKeysTest, AFinishedSagaIsReplayed) {
+  const SagaRecord done = End(MustStart("key"), Phase::kSucceeded);
+  const absl::StatusOr<Claimed> again = process_->Start(NewSaga("key"));
+  ASSERT_OK(again);
+  EXPECT_EQ(again->outcome, ClaimOutcome::kReplayed);
+  EXPECT_EQ(again->saga.saga_id, done.saga_id);
+  EXPECT_EQ(again->saga.result, "result");
+}
+
+TEST_F(JournalKeysTest, AnExplicitKeyWithAnotherPayloadIsReusedAndStartsNothing) {
+  MustStart("key");
+  const absl::StatusOr<Claimed> other = process_->Start(NewSaga("key", KeyKind::kExplicit, "another"));
+  ASSERT_OK(other);
+  EXPECT_EQ(other->outcome, ClaimOutcome::kReused);
+  EXPECT_EQ(process_->List({}).size(), 1u);
+}
+
+TEST_F(JournalKeysTest, ADefiniteFailureOfAnExplicitKeyIsReplayed) {
+  End(MustStart("key"), Phase::kCompensated, /*definite=*/true);
+  EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kReplayed);
+}
+
+TEST_F(JournalKeysTest, ATransientFailureFreesAnExplicitKeyForTheSamePayloadOnly) {
+  End(MustStart("key"), Phase::kCompensated);
+  EXPECT_EQ(process_->Start(NewSaga("key", KeyKind::kExplicit, "another"))->outcome, ClaimOutcome::kReused);
+  EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kStarted);
+  EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kAttached);
+}
+
+TEST_F(JournalKeysTest, AFailureFreesAContentKey) {
+  End(MustStart("content", KeyKind::kContent), Phase::kCompensated, /*definite=*/true);
+  MustStart("content", KeyKind::kContent);
+}
+
+TEST_F(JournalKeysTest, AContentKeyIsFreeAfterItsWindowAndAnExplicitOneIsNot) {
+  End(MustStart("content", KeyKind::kContent), Phase::kSucceeded);
+  End(MustStart("key"), Phase::kSucceeded);
+  EXPECT_EQ(process_->Start(NewSaga("content", KeyKind::kContent))->outcome, ClaimOutcome::kReplayed);
+  clock_.Advance(absl::Hours(24));
+  EXPECT_EQ(process_->Start(NewSaga("content", KeyKind::kContent))->outcome, ClaimOutcome::kStarted);
+  EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kReplayed);
+}
+
+TEST_F(JournalKeysTest, ExplicitAndContentKeysOfTheSameTextDoNotMeet) {
+  MustStart("same", KeyKind::kContent);
+  MustStart("same", KeyKind::kExplicit);
+}
+
+TEST_F(JournalKeysTest, AFinishedRowThatCannotBeReadIsNeverReplayedAsASuccess) {
+  const SagaRecord saga = End(MustStart("key"), Phase::kSucceeded);
+  process_->Execute(absl::StrCat("UPDATE sagas SET record = x'ffff' WHERE saga_id = '", saga.saga_id, "'"));
+  EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kAttached);
+}
+
+}  // namespace
+}  // namespace sagamesh::journal

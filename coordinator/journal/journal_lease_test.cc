@@ -1,0 +1,76 @@
+// Heartbeats: how a lease is kept.
+
+#include <string>
+#include <vector>
+
+#include "coordinator/journal/journal_fixture_test.h"
+
+namespace sagamesh::journal {
+namespace {
+
+using ::sagamesh::testing::IsError;
+
+class JournalLeaseTest : public testing::JournalTest {
+ protected:
+  // As if other processes could use the database too.
+  void Share() { process_->database().SetMaxWriters(2); }
+
+  void Expire() { process_->Execute("UPDATE leases SET expires_ms = 0"); }
+  bool Renewed() {
+    auto connection = process_->database().Connect(sql::Access::kRead);
+    EXPECT_OK(connection);
+    auto rows = (*connection)->Query("SELECT MAX(expires_ms) FROM leases");
+    EXPECT_OK(rows);
+    return (*rows)[0].Int(0) > 0;
+  }
+  int transactions() const { return process_->database().commits() + process_->database().rollbacks(); }
+};
+
+TEST_F(JournalLeaseTest, WhereADatabaseIsSharedAHeartbeatRenewsTheLeaseWithoutATransaction) {
+  Share();
+  Expire();
+  const int before = transactions();
+  ASSERT_OK(process_->Heartbeat());
+  EXPECT_TRUE(Renewed());
+  EXPECT_EQ(transactions(), before);
+}
+
+TEST_F(JournalLeaseTest, WhereOneProcessHasTheDatabaseToItselfAHeartbeatWritesNothing) {
+  Expire();
+  const int connects = process_->database().connects();
+  ASSERT_OK(process_->Heartbeat());
+  EXPECT_EQ(process_->database().connects(), connects);
+  EXPECT_FALSE(Renewed());
+}
+
+TEST_F(JournalLeaseTest, AClosedLeaseIsNeverRenewedAndTheHeartbeatGoesOnUnderANewOne) {
+  Share();
+  const SagaRecord saga = MustStart("key");
+  process_->Execute("UPDATE leases SET closed = 1, expires_ms = 0");
+  ASSERT_OK(process_->Heartbeat());
+  const std::vector<SagaRecord> due = process_->LoadDue();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].epoch, 2u);
+  EXPECT_NE(due[0].owner, saga.owner);
+  process_->Execute("DELETE FROM leases WHERE incarnation = '" + due[0].owner + "'");
+  EXPECT_FALSE(Renewed());
+}
+
+TEST_F(JournalLeaseTest, ADatabaseThatIsAwayFailsTheHeartbeatAndTheNextOneRenews) {
+  Share();
+  Expire();
+  process_->database().SetAway(true);
+  EXPECT_THAT(process_->Heartbeat(), IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  process_->database().SetAway(false);
+  ASSERT_OK(process_->Heartbeat());
+  EXPECT_TRUE(Renewed());
+}
+
+TEST_F(JournalLeaseTest, ALeaseThatWasGivenUpIsNotTakenAgain) {
+  Share();
+  ASSERT_OK(process_->ReleaseLease());
+  EXPECT_THAT(process_->Heartbeat(), IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
+}
+
+}  // namespace
+}  // namespace sagamesh::journal

@@ -1,0 +1,97 @@
+// COMMITs whose outcome the journal was not told.
+
+#include <chrono>
+#include <future>
+#include <vector>
+
+#include "coordinator/journal/journal_fixture_test.h"
+
+namespace sagamesh::journal {
+namespace {
+
+using ::sagamesh::testing::IsError;
+
+class JournalUnknownCommitTest : public testing::JournalTest {
+ protected:
+  // The answer to a call that goes on looking for its outcome.
+  template <typename Answer>
+  Answer AwaitAsTimePasses(std::future<Answer> answer) {
+    while (answer.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
+      clock_.Advance(absl::Seconds(1));
+    }
+    return answer.get();
+  }
+};
+
+TEST_F(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownButMadeHasStartedOnce) {
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  const SagaRecord saga = MustStart("key");
+  EXPECT_EQ(saga.version, 1u);
+  EXPECT_EQ(process_->List({}).size(), 1u);
+  EXPECT_EQ(process_->published().size(), 1u);
+}
+
+TEST_F(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownAndLostHasStartedOnce) {
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
+  MustStart("key");
+  EXPECT_EQ(process_->List({}).size(), 1u);
+}
+
+TEST_F(JournalUnknownCommitTest, AWriteWhoseCommitWasUnknownIsWrittenOnce) {
+  SagaRecord saga = MustStart("key");
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  saga = End(saga, Phase::kSucceeded);
+  EXPECT_EQ(saga.version, 2u);
+  EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kReplayed);
+}
+
+TEST_F(JournalUnknownCommitTest, ALoadWhoseCommitWasUnknownStillReturnsItsSagas) {
+  MustStart("key");
+  Restart();
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  EXPECT_EQ(process_->LoadDue().size(), 1u);
+  EXPECT_TRUE(process_->LoadDue().empty());
+}
+
+TEST_F(JournalUnknownCommitTest, AnOpenThatIsRunAgainTakesOverOnce) {
+  const SagaRecord saga = MustStart("key");
+  Replace();
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  EXPECT_EQ(process_->journal().Open().code(), absl::StatusCode::kUnavailable);
+  EXPECT_OK(process_->journal().Open());
+  EXPECT_EQ(process_->Get(saga.saga_id).epoch, 2u);
+}
+
+TEST_F(JournalUnknownCommitTest, ALoadThatFailedWithoutEffectAndIsRepeatedGivesItsSagasOutOnce) {
+  MustStart("key");
+  Restart();
+  EXPECT_TRUE(process_->LoadDue(0).empty());  // the writer is connected
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
+  process_->database().SetAway(true);  // nobody can find out
+  EXPECT_THAT(AwaitAsTimePasses(process_->LoadDueAsync(10)),
+              IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  process_->database().SetAway(false);
+  EXPECT_EQ(process_->LoadDue().size(), 1u);
+  ASSERT_OK(process_->Heartbeat());
+  EXPECT_TRUE(process_->LoadDue().empty());
+}
+
+TEST_F(JournalUnknownCommitTest, ASagaWhoseStarterWasToldUnavailableThoughItWasCommittedIsMadeDue) {
+  EXPECT_TRUE(process_->LoadDue(0).empty());  // the writer is connected
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  process_->database().SetAway(true);  // nobody can find out
+  const SagaRecord saga = NewSaga("key");
+  EXPECT_THAT(AwaitAsTimePasses(process_->StartAsync(saga)),
+              IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  process_->database().SetAway(false);
+  EXPECT_TRUE(process_->LoadDue().empty());
+  ASSERT_OK(process_->Heartbeat());
+  const std::vector<SagaRecord> due = process_->LoadDue();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].saga_id, saga.saga_id);
+  ASSERT_OK(process_->Heartbeat());
+  EXPECT_TRUE(process_->LoadDue().empty());
+}
+
+}  // namespace
+}  // namespace sagamesh::journal
