@@ -10,10 +10,28 @@ function(sagamesh_library name)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${SAGAMESH_WARNINGS})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  sagamesh_only_for_tests(${name})
   if(ARG_GRPC)
     target_link_libraries(${name} PUBLIC sagamesh_protos)
     target_precompile_headers(${name} REUSE_FROM sagamesh_pch)
   endif()
+endfunction()
+
+# sagamesh_private_proto(target FILE.proto): compiles a message that is the target's own: nothing else includes its
+# header, FOLDER/FILE.pb.h, and it is never installed.
+function(sagamesh_private_proto target proto)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE folder)
+  cmake_path(GET proto STEM base)
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  set(outputs ${generated}/${folder}/${base}.pb.cc ${generated}/${folder}/${base}.pb.h)
+  file(MAKE_DIRECTORY ${generated}/${folder})
+  add_custom_command(
+    OUTPUT ${outputs}
+    COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --cpp_out=${generated} ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
+    VERBATIM)
+  target_sources(${target} PRIVATE ${outputs})
+  target_include_directories(${target} SYSTEM PRIVATE ${generated})
 endfunction()
 
 # sagamesh_binary(name SOURCES ... DEPS ...)
@@ -23,19 +41,29 @@ function(sagamesh_binary name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${SAGAMESH_WARNINGS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  sagamesh_only_for_tests(${name})
 endfunction()
 
-# sagamesh_test(name SOURCES ... DEPS ...): one GoogleTest program, one ctest test of that name, label "unit".
+# With a sanitizer, what no test needs is built only when it is asked for.
+function(sagamesh_only_for_tests name)
+  if(SAGAMESH_SANITIZE)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  endif()
+endfunction()
+
+# sagamesh_test(name SOURCES ... DEPS ... [NO_TSAN]): one GoogleTest program, one ctest test of that name, label "unit".
+# NO_TSAN: it links gRPC, which is not instrumented, or runs on fibres, which ThreadSanitizer does not follow.
 function(sagamesh_test name)
-  if(NOT SAGAMESH_BUILD_TESTS)
+  cmake_parse_arguments(ARG "NO_TSAN" "" "SOURCES;DEPS" ${ARGN})
+  if(NOT SAGAMESH_BUILD_TESTS OR (ARG_NO_TSAN AND SAGAMESH_SANITIZE STREQUAL "thread"))
     return()
   endif()
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${SAGAMESH_WARNINGS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120
+    ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
 endfunction()
