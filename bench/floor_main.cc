@@ -41,9 +41,11 @@ struct Writer {
 
 class Floor {
  public:
-  Floor(Clock& clock, Random& random) : clock_(clock), random_(random) {}
+  // Batches of `batch` sagas.
+  Floor(Clock& clock, Random& random, int batch) : clock_(clock), random_(random), batch_(batch) {}
 
-  absl::Status Open(const std::string& directory);
+  // Creates the databases in `directory`, with that many products.
+  absl::Status Open(const std::string& directory, int skus);
   // Sagas a second that all three have written.
   absl::StatusOr<double> Measure(absl::Duration warmup, absl::Duration duration);
 
@@ -54,14 +56,14 @@ class Floor {
 
   Clock& clock_;
   Random& random_;
-  const int batch_ = absl::GetFlag(FLAGS_batch);
+  const int batch_;
   std::vector<std::string> skus_;
   std::array<Writer, 3> writers_;
   std::atomic<bool> stopped_{false};
 };
 
-absl::Status Floor::Open(const std::string& directory) {
-  for (int i = 0; i < absl::GetFlag(FLAGS_skus); i++) skus_.push_back(absl::StrCat("bench-", i));
+absl::Status Floor::Open(const std::string& directory, int skus) {
+  for (int i = 0; i < skus; i++) skus_.push_back(absl::StrCat("bench-", i));
   writers_[0].name = "coordinator";
   writers_[0].rows = MakeCoordinatorRows();
   writers_[1].name = "orders";
@@ -128,14 +130,16 @@ absl::StatusOr<double> Floor::Measure(absl::Duration warmup, absl::Duration dura
 
 int main(int argc, char** argv) {
   sagamesh::ParseFlags(argc, argv, "writes the rows of order sagas to three SQLite databases as fast as it can");
-  if (absl::GetFlag(FLAGS_dir).empty() || absl::GetFlag(FLAGS_skus) < 1 || absl::GetFlag(FLAGS_batch) < 1) {
+  const int skus = absl::GetFlag(FLAGS_skus);
+  const int batch = absl::GetFlag(FLAGS_batch);
+  if (absl::GetFlag(FLAGS_dir).empty() || skus < 1 || batch < 1) {
     std::fputs("--dir is needed; --skus and --batch must be at least 1\n", stderr);
     return 2;
   }
   sagamesh::SystemClock clock;
   const auto random = sagamesh::MakeSystemRandom();
-  sagamesh::bench::Floor floor(clock, *random);
-  absl::Status status = floor.Open(absl::GetFlag(FLAGS_dir));
+  sagamesh::bench::Floor floor(clock, *random, batch);
+  absl::Status status = floor.Open(absl::GetFlag(FLAGS_dir), skus);
   if (status.ok()) {
     const absl::StatusOr<double> rate = floor.Measure(absl::GetFlag(FLAGS_warmup), absl::GetFlag(FLAGS_duration));
     status = rate.status();

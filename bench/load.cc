@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +30,14 @@ struct Call {
   grpc::ClientContext context;
   Request request;
   Response response;
+
+  // gRPC's callback, which tells `done`.
+  std::function<void(grpc::Status)> Answered(ClosedLoop::Done done) {
+    return [this, done = std::move(done)](grpc::Status status) {
+      delete this;
+      done(std::move(status));
+    };
+  }
 };
 
 // Every channel has a connection of its own.
@@ -90,10 +100,7 @@ absl::Status CreateProducts(const std::string& customers, const Skus& skus, Cloc
     call->request.set_price_cents(1999);
     call->request.set_available(kUnitsEach);
     stubs[caller % kChannels]->async()->CreateProduct(&call->context, &call->request, &call->response,
-                                                      [call, done = std::move(done)](grpc::Status status) {
-                                                        delete call;
-                                                        done(std::move(status));
-                                                      });
+                                                      call->Answered(std::move(done)));
     return true;
   });
   loop.Start(std::min(kSeedCallers, skus.count));
@@ -115,10 +122,7 @@ absl::Status RunLoad(const LoadOptions& options, Clock& clock, Random& random) {
     item->set_sku(absl::StrCat(options.skus.prefix, random.Next() % options.skus.count));
     item->set_quantity(1);
     stubs[caller % kChannels]->async()->ProcessOrder(&call->context, &call->request, &call->response,
-                                                     [call, done = std::move(done)](grpc::Status status) {
-                                                       delete call;
-                                                       done(std::move(status));
-                                                     });
+                                                     call->Answered(std::move(done)));
     return true;
   });
   Tally tally;

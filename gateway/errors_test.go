@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -153,31 +154,14 @@ func TestACallPastItsDeadlineIs504(t *testing.T) {
 
 func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
 	f := startFake(t)
-	d, err := parseDocument(openAPIDocument)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := dial(f.target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	face, err := newFace(ordersFace, conn, d, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	face := makeFace(t, ordersFace, f.target, false)
 	for range requestsMax {
 		face.slots <- struct{}{}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := newHTTPServer(face)
-	go func() { _ = server.Serve(l) }()
+	server := httptest.NewServer(face)
 	defer server.Close()
 
-	url := "http://" + l.Addr().String() + "/orders"
+	url := server.URL + "/orders"
 	got := get(t, url)
 	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != "1" {
 		t.Errorf("got %d %s", got.status, got.body)

@@ -53,7 +53,7 @@ type face struct {
 	slots  chan struct{} // one element per request under way
 	mux    *runtime.ServeMux
 	health *healthHandler
-	sagas  sagav1.SagaServiceClient
+	sagas  sagav1.SagaServiceClient // only the coordinator's face uses it
 }
 
 func newFace(spec faceSpec, conn *grpc.ClientConn, d document, faults bool) (*face, error) {

@@ -147,8 +147,8 @@ func (f *fake) noCall(t *testing.T) {
 	}
 }
 
-// startFace serves one face in front of a target; its base URL.
-func startFace(t *testing.T, spec faceSpec, target string, faults bool) string {
+// makeFace makes a face in front of a target.
+func makeFace(t *testing.T, spec faceSpec, target string, faults bool) *face {
 	t.Helper()
 	d, err := parseDocument(openAPIDocument)
 	if err != nil {
@@ -163,7 +163,13 @@ func startFace(t *testing.T, spec faceSpec, target string, faults bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(f)
+	return f
+}
+
+// startFace serves one; its base URL.
+func startFace(t *testing.T, spec faceSpec, target string, faults bool) string {
+	t.Helper()
+	server := httptest.NewServer(makeFace(t, spec, target, faults))
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -53,30 +53,41 @@ func TestATakenPortIsNamed(t *testing.T) {
 	}
 }
 
-func TestShutdownLetsRequestsUnderWayFinish(t *testing.T) {
-	f := startFake(t)
-	entered, release := make(chan struct{}), make(chan struct{})
-	f.does(func(call) (proto.Message, error) {
-		close(entered)
-		<-release
-		return &ordersv1.ListOrdersResponse{}, nil
-	})
+// serveOrders serves the orders face alone until stop; served has what serve returned.
+func serveOrders(t *testing.T, target string, grace time.Duration) (address string, stop func(), served chan error) {
+	t.Helper()
 	endpoints, closeBackends, err := newEndpoints(options{
-		coordinator: f.target, orders: f.target, customers: f.target, ordersListen: []string{"127.0.0.1:0"},
+		coordinator: target, orders: target, customers: target, ordersListen: []string{"127.0.0.1:0"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeBackends()
+	t.Cleanup(closeBackends)
 	ctx, stop := context.WithCancel(t.Context())
 	listeners, err := listen(ctx, endpoints)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listeners[0].Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- serve(ctx, listeners, 10*time.Second) }()
+	served = make(chan error, 1)
+	go func() { served <- serve(ctx, listeners, grace) }()
+	return listeners[0].Addr().String(), stop, served
+}
 
+// holdsCalls makes the fake answer its call only when release is closed, having closed entered.
+func (f *fake) holdsCalls() (entered, release chan struct{}) {
+	entered, release = make(chan struct{}), make(chan struct{})
+	f.does(func(call) (proto.Message, error) {
+		close(entered)
+		<-release
+		return &ordersv1.ListOrdersResponse{}, nil
+	})
+	return entered, release
+}
+
+func TestShutdownLetsRequestsUnderWayFinish(t *testing.T) {
+	f := startFake(t)
+	entered, release := f.holdsCalls()
+	address, stop, served := serveOrders(t, f.target, 10*time.Second)
 	replied := make(chan int, 1)
 	go func() {
 		reply, err := http.Get("http://" + address + "/orders")
@@ -108,30 +119,11 @@ func TestShutdownLetsRequestsUnderWayFinish(t *testing.T) {
 
 func TestShutdownCutsOffWhatOutlastsTheGracePeriod(t *testing.T) {
 	f := startFake(t)
-	release := make(chan struct{})
+	entered, release := f.holdsCalls()
 	defer close(release)
-	entered := make(chan struct{})
-	f.does(func(call) (proto.Message, error) {
-		close(entered)
-		<-release
-		return &ordersv1.ListOrdersResponse{}, nil
-	})
-	endpoints, closeBackends, err := newEndpoints(options{
-		coordinator: f.target, orders: f.target, customers: f.target, ordersListen: []string{"127.0.0.1:0"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeBackends()
-	ctx, stop := context.WithCancel(t.Context())
-	listeners, err := listen(ctx, endpoints)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- serve(ctx, listeners, 50*time.Millisecond) }()
+	address, stop, served := serveOrders(t, f.target, 50*time.Millisecond)
 	go func() {
-		reply, err := http.Get("http://" + listeners[0].Addr().String() + "/orders")
+		reply, err := http.Get("http://" + address + "/orders")
 		if err == nil {
 			_ = reply.Body.Close()
 		}

@@ -60,10 +60,6 @@ const BarrierResult* FindResult(const BarrierRow& row, const BarrierCall& call) 
   return nullptr;
 }
 
-void Store(BarrierRow& row, const BarrierCall& call, bool refused, std::string bytes) {
-  row.results.push_back({call.step, call.op, call.method, call.fingerprint, refused, std::move(bytes)});
-}
-
 absl::Status Refusal(const BarrierCall& call, absl::StatusCode code, absl::string_view reason,
                      absl::string_view message) {
   return MakeError(code, {call.domain, reason}, message);
@@ -119,30 +115,31 @@ absl::StatusOr<BarrierCall> MakeBarrierCall(absl::string_view domain, const Call
   return call;
 }
 
-Verdict CheckBarrier(BarrierRow& row, const BarrierCall& call, absl::Time now, absl::Duration retention) {
-  if (absl::Status status = CheckFences(row, call, now, retention); !status.ok()) return status;
+absl::Status CheckSagaOp(absl::string_view domain, const CallContext& context, SagaOp op_of_method) {
+  if (!context.saga.has_value() || context.saga->op == op_of_method) return absl::OkStatus();
+  return InvalidField(
+      domain, "saga-op",
+      op_of_method == SagaOp::kAction ? "must be action for this method" : "must be compensation for this method");
+}
+
+std::optional<BarrierEnd> CheckBarrier(BarrierRow& row, const BarrierCall& call, absl::Time now,
+                                       absl::Duration retention) {
+  if (absl::Status status = CheckFences(row, call, now, retention); !status.ok()) return BarrierEnd{std::move(status)};
   const BarrierResult* stored = FindResult(row, call);
-  if (stored == nullptr) return Proceed{};
+  if (stored == nullptr) return std::nullopt;
   if (stored->fingerprint != call.fingerprint) {
-    return Refusal(call, absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED",
-                   "idempotency-key: was used with another payload");
+    return BarrierEnd{Refusal(call, absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED",
+                              "idempotency-key: was used with another payload")};
   }
-  return Replay{stored->refused, stored->bytes};
-}
-
-absl::StatusOr<std::string> StoredReply(const Replay& replay) {
-  if (!replay.refused) return replay.bytes;
+  if (!stored->refused) return BarrierEnd{stored->bytes, /*stored=*/true};
   google::rpc::Status refusal;
-  refusal.ParseFromString(replay.bytes);
-  return FromProto(refusal);
+  refusal.ParseFromString(stored->bytes);
+  return BarrierEnd{FromProto(refusal), /*stored=*/true};
 }
 
-void RecordSuccess(BarrierRow& row, const BarrierCall& call, std::string response_bytes) {
-  Store(row, call, /*refused=*/false, std::move(response_bytes));
-}
-
-void RecordRefusal(BarrierRow& row, const BarrierCall& call, const absl::Status& refusal) {
-  Store(row, call, /*refused=*/true, SerializeStatus(refusal));
+void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std::string>& reply) {
+  row.results.push_back({call.step, call.op, call.method, call.fingerprint, !reply.ok(),
+                         reply.ok() ? *reply : SerializeStatus(reply.status())});
 }
 
 absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::vector<BarrierKey> keys,
@@ -179,6 +176,22 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::
 }
 
 BarrierRow& BarrierRows::Get(const BarrierKey& key) { return entries_.at(key).row; }
+
+std::optional<absl::StatusOr<std::string>> BarrierRows::End(Guard& guard, absl::Time now, absl::Duration retention) {
+  guard.replayed = false;
+  if (!guard.call.has_value()) return std::nullopt;
+  std::optional<BarrierEnd> end = CheckBarrier(Get(guard.call->key), *guard.call, now, retention);
+  if (!end.has_value()) {
+    guard.decided = true;
+    return std::nullopt;
+  }
+  guard.replayed = end->stored && !guard.decided;
+  return std::move(end->reply);
+}
+
+void BarrierRows::Store(const Guard& guard, const absl::StatusOr<std::string>& reply) {
+  if (guard.call.has_value()) StoreEnd(Get(guard.call->key), *guard.call, reply);
+}
 
 absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
   std::vector<sql::Value> values;

@@ -6,10 +6,9 @@
 #include <optional>
 #include <string>
 #include <tuple>
-#include <variant>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/rpc/call_context.h"
@@ -21,14 +20,14 @@ namespace sagamesh {
 // The barrier: a participant's own idempotency, in the transaction of its business change. After the "sub-transaction
 // barrier" of DTM (https://en.dtm.pub/practice/barrier.html), made one row per saga and fenced by epochs.
 //
-// A transaction
-//   1. names the row of each call (BarrierKeyOf) and loads them all, locked, before any other table
-//   (BarrierRows::Load);
-//   2. for each call in arrival order: Check; on kProceed it decides and changes its business rows in memory, then
-//      Record (for successes and definite refusals; never for a transient, infrastructure or injected error);
-//   3. writes its business rows and BarrierRows::Save.
-// Check and Record are pure; this library has no state and needs no gRPC. A service links it and adds
-// BarrierMigration() to its migrations.
+// A service makes a BarrierCall of each call that comes (MakeBarrierCall), keeps it in the Guard of the call's
+// operation, and in the transaction of a batch
+//   1. loads the rows of all its guards, locked, before any other table (BarrierRows::Load);
+//   2. for each operation in arrival order asks BarrierRows::End: what it gives ends the operation; otherwise decides,
+//      changes its business rows in memory, and stores the end (BarrierRows::Store) if it is a success or a definite
+//      refusal; never a transient, infrastructure or injected error;
+//   3. writes its business rows, then BarrierRows::Save.
+// The library has no state and needs no gRPC. A service that links it adds BarrierMigration() to its migrations.
 
 // The row that guards a call: of the saga for a saga's calls, of the caller's key for direct ones.
 struct BarrierKey {
@@ -37,6 +36,7 @@ struct BarrierKey {
   bool operator<(const BarrierKey& other) const { return std::tie(id, scope) < std::tie(other.id, other.scope); }
 };
 
+// The stored end of one call.
 struct BarrierResult {
   std::string step;
   SagaOp op = SagaOp::kAction;
@@ -47,10 +47,10 @@ struct BarrierResult {
 };
 
 struct BarrierRow {
-  uint64_t epoch = 0;
-  bool compensating = false;
+  uint64_t epoch = 0;         // the highest seen
+  bool compensating = false;  // the mark: every later action is refused
   std::vector<BarrierResult> results;
-  int64_t created_ms = 0;
+  int64_t created_ms = 0;  // since the Unix epoch
 };
 
 // One call as the barrier sees it.
@@ -73,25 +73,35 @@ absl::StatusOr<BarrierCall> MakeBarrierCall(absl::string_view domain, const Call
                                             absl::string_view method, std::string request_bytes,
                                             absl::string_view fallback_id);
 
-struct Proceed {};
-struct Replay {
-  bool refused = false;
-  std::string bytes;
+// INVALID_ARGUMENT naming saga-op if a saga calls a method as something that it is not: as an action or a compensation.
+absl::Status CheckSagaOp(absl::string_view domain, const CallContext& context, SagaOp op_of_method);
+
+// The end of a call that is not decided.
+struct BarrierEnd {
+  absl::StatusOr<std::string> reply;  // the serialized response, or the refusal
+  bool stored = false;                // by an earlier run of the call; otherwise a fence refuses it
 };
-// The stored end of a call: the serialized response, or the refusal.
-absl::StatusOr<std::string> StoredReply(const Replay& replay);
 
-// What to do with a call: run it, answer its stored result, or refuse it with a status (not stored).
-using Verdict = std::variant<Proceed, Replay, absl::Status>;
-
-// Pure. Raises the row's epoch and sets its mark as the call asks. Refusals: ABORTED STALE_EPOCH (before any stored
-// result), FAILED_PRECONDITION TOO_OLD, ABORTED ALREADY_COMPENSATED (an action after the mark),
+// Pure. What ends the call without its being decided; nullopt: it goes on. Raises the row's epoch and sets its mark as
+// the call asks. Refusals: ABORTED STALE_EPOCH (before any stored result), FAILED_PRECONDITION TOO_OLD,
+// INVALID_ARGUMENT SAGA_ID_INVALID (a saga from the future), ABORTED ALREADY_COMPENSATED (an action after the mark),
 // INVALID_ARGUMENT IDEMPOTENCY_KEY_REUSED (another payload).
-Verdict CheckBarrier(BarrierRow& row, const BarrierCall& call, absl::Time now, absl::Duration retention);
+std::optional<BarrierEnd> CheckBarrier(BarrierRow& row, const BarrierCall& call, absl::Time now,
+                                       absl::Duration retention);
 
-// Pure. Stores the result of a call that proceeded.
-void RecordSuccess(BarrierRow& row, const BarrierCall& call, std::string response_bytes);
-void RecordRefusal(BarrierRow& row, const BarrierCall& call, const absl::Status& refusal);
+// Pure. Stores how a call ended that went on: the serialized response, or the refusal.
+void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std::string>& reply);
+
+// What guards one operation of a batch, through every run of the batch.
+struct Guard {
+  // nullopt: nothing, where the business rows alone make the operation repeatable.
+  std::optional<BarrierCall> call;
+  // It was decided before, in a run that did not commit or whose COMMIT has an unknown outcome: a stored end is its
+  // own.
+  bool decided = false;
+  // Its end is one that an earlier call stored.
+  bool replayed = false;
+};
 
 // The rows of one transaction.
 class BarrierRows {
@@ -102,6 +112,11 @@ class BarrierRows {
 
   // The key must have been loaded.
   BarrierRow& Get(const BarrierKey& key);
+
+  // CheckBarrier of the guard's call, which must have been loaded; nullopt where there is none.
+  std::optional<absl::StatusOr<std::string>> End(Guard& guard, absl::Time now, absl::Duration retention);
+  // StoreEnd of the guard's call; nothing where there is none.
+  void Store(const Guard& guard, const absl::StatusOr<std::string>& reply);
 
   // Writes the rows that differ from what was loaded, with one statement. Returns how many.
   absl::StatusOr<int> Save(sql::Connection& connection);

@@ -55,18 +55,19 @@ class BarrierTest : public ::testing::Test {
     return Make(context, kMethod, request);
   }
 
-  Verdict Check(const BarrierCall& call) { return CheckBarrier(row_, call, clock_.Now(), kRetention); }
-  bool Proceeds(const BarrierCall& call) { return std::holds_alternative<Proceed>(Check(call)); }
+  std::optional<BarrierEnd> Check(const BarrierCall& call) {
+    return CheckBarrier(row_, call, clock_.Now(), kRetention);
+  }
+  bool Proceeds(const BarrierCall& call) { return !Check(call).has_value(); }
   // The stored reply that is answered; "refused:" before a refusal's. "none" if there is none.
   std::string Replayed(const BarrierCall& call) {
-    const Verdict verdict = Check(call);
-    const auto* replay = std::get_if<Replay>(&verdict);
-    return replay == nullptr ? "none" : (replay->refused ? "refused:" : "") + replay->bytes;
+    const std::optional<BarrierEnd> end = Check(call);
+    if (!end.has_value() || !end->stored) return "none";
+    return end->reply.ok() ? *end->reply : "refused:" + SerializeStatus(end->reply.status());
   }
   absl::Status Refused(const BarrierCall& call) {
-    const Verdict verdict = Check(call);
-    const auto* status = std::get_if<absl::Status>(&verdict);
-    return status == nullptr ? absl::OkStatus() : *status;
+    const std::optional<BarrierEnd> end = Check(call);
+    return end.has_value() && !end->stored ? end->reply.status() : absl::OkStatus();
   }
 
   FakeClock clock_;
@@ -77,7 +78,7 @@ class BarrierTest : public ::testing::Test {
 
 TEST_F(BarrierTest, AnActionProceedsAndItsRepetitionGetsTheStoredResult) {
   ASSERT_TRUE(Proceeds(Action()));
-  RecordSuccess(row_, Action(), "done");
+  StoreEnd(row_, Action(), "done");
   EXPECT_EQ(Replayed(Action()), "done");
 }
 
@@ -90,20 +91,20 @@ TEST_F(BarrierTest, ADefiniteRefusalIsReplayedWithItsDetails) {
   ASSERT_TRUE(Proceeds(Action()));
   const absl::Status refusal =
       MakeError(StatusCode::kFailedPrecondition, {"customers", "INSUFFICIENT_STOCK"}, "Stock insuficiente");
-  RecordRefusal(row_, Action(), refusal);
+  StoreEnd(row_, Action(), refusal);
   EXPECT_EQ(Replayed(Action()), "refused:" + SerializeStatus(refusal));
 }
 
 TEST_F(BarrierTest, AnotherPayloadIsRefused) {
   ASSERT_TRUE(Proceeds(Action()));
-  RecordSuccess(row_, Action(), "done");
+  StoreEnd(row_, Action(), "done");
   EXPECT_THAT(Refused(Action(1, "another")), IsError(StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
   EXPECT_EQ(Replayed(Action()), "done");
 }
 
 TEST_F(BarrierTest, TheSamePayloadOfAnotherMethodOrStepIsAnotherCall) {
   ASSERT_TRUE(Proceeds(Action()));
-  RecordSuccess(row_, Action(), "done");
+  StoreEnd(row_, Action(), "done");
   CallContext context;
   context.saga = SagaCall{saga_id_, "other", SagaOp::kAction, 1};
   EXPECT_TRUE(Proceeds(Make(context, kMethod, "request")));
@@ -112,9 +113,9 @@ TEST_F(BarrierTest, TheSamePayloadOfAnotherMethodOrStepIsAnotherCall) {
 }
 
 TEST_F(BarrierTest, ACompensationProceedsAndItsRepetitionGetsTheStoredResult) {
-  RecordSuccess(row_, Action(), "done");
+  StoreEnd(row_, Action(), "done");
   ASSERT_TRUE(Proceeds(Compensation()));
-  RecordSuccess(row_, Compensation(), "undone");
+  StoreEnd(row_, Compensation(), "undone");
   EXPECT_EQ(Replayed(Compensation()), "undone");
 }
 
@@ -126,7 +127,7 @@ TEST_F(BarrierTest, ACompensationWhoseResultIsNotStoredYetProceedsAgain) {
 
 TEST_F(BarrierTest, ACompensationOfAnotherPayloadIsRefused) {
   ASSERT_TRUE(Proceeds(Compensation()));
-  RecordSuccess(row_, Compensation(), "undone");
+  StoreEnd(row_, Compensation(), "undone");
   EXPECT_THAT(Refused(Compensation(1, "another")), IsError(StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
 }
 
@@ -137,7 +138,7 @@ TEST_F(BarrierTest, ALateActionIsRefusedAfterANullCompensation) {
 
 TEST_F(BarrierTest, AnActionThatHadSucceededIsRefusedOnceTheSagaCompensates) {
   ASSERT_TRUE(Proceeds(Action()));
-  RecordSuccess(row_, Action(), "done");
+  StoreEnd(row_, Action(), "done");
   ASSERT_TRUE(Proceeds(Compensation()));
   EXPECT_THAT(Refused(Action()), IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
 }
@@ -151,7 +152,7 @@ TEST_F(BarrierTest, EveryOtherStepsActionIsRefusedOnceTheSagaCompensates) {
 
 TEST_F(BarrierTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
   ASSERT_TRUE(Proceeds(Action(3)));
-  RecordSuccess(row_, Action(3), "done");
+  StoreEnd(row_, Action(3), "done");
   EXPECT_THAT(Refused(Action(2)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
   EXPECT_THAT(Refused(Compensation(2)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
   EXPECT_FALSE(row_.compensating) << "a fenced compensation left its mark";
@@ -160,7 +161,7 @@ TEST_F(BarrierTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
 
 TEST_F(BarrierTest, AHigherEpochIsTakenAndFencesTheOneBefore) {
   ASSERT_TRUE(Proceeds(Action(1)));
-  RecordSuccess(row_, Action(1), "done");
+  StoreEnd(row_, Action(1), "done");
   EXPECT_EQ(Replayed(Action(2)), "done");
   EXPECT_THAT(Refused(Action(1)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
 }
@@ -189,9 +190,18 @@ TEST_F(BarrierTest, ASagaIdThatIsNoUuidV7IsRefused) {
               IsError(StatusCode::kInvalidArgument, "SAGA_ID_INVALID"));
 }
 
+TEST_F(BarrierTest, AMethodIsCalledByASagaOnlyAsWhatItIs) {
+  CallContext context;
+  EXPECT_OK(CheckSagaOp("orders", context, SagaOp::kAction));
+  EXPECT_OK(CheckSagaOp("orders", context, SagaOp::kCompensation));
+  context.saga = SagaCall{saga_id_, "create", SagaOp::kCompensation, 1};
+  EXPECT_OK(CheckSagaOp("orders", context, SagaOp::kCompensation));
+  EXPECT_EQ(CheckSagaOp("orders", context, SagaOp::kAction).message(), "saga-op: must be action for this method");
+}
+
 TEST_F(BarrierTest, ADirectKeyIsReplayedAndNotReusedForAnotherPayload) {
   ASSERT_TRUE(Proceeds(Direct("key", "request")));
-  RecordSuccess(row_, Direct("key", "request"), "done");
+  StoreEnd(row_, Direct("key", "request"), "done");
   EXPECT_EQ(Replayed(Direct("key", "request")), "done");
   EXPECT_THAT(Refused(Direct("key", "another")), IsError(StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
 }
@@ -225,7 +235,7 @@ class BarrierRowsTest : public BarrierTest {
     return *saved;
   }
 
-  Verdict CheckIn(BarrierRow& row, const BarrierCall& call) {
+  std::optional<BarrierEnd> CheckIn(BarrierRow& row, const BarrierCall& call) {
     return CheckBarrier(row, call, clock_.Now(), kRetention);
   }
 
@@ -239,15 +249,15 @@ TEST_F(BarrierRowsTest, AResultIsThereInTheNextTransaction) {
   EXPECT_EQ(Transaction(Action(5),
                         [&](BarrierRow& row) {
                           CheckIn(row, Action(5));
-                          RecordSuccess(row, Action(5), bytes);
+                          StoreEnd(row, Action(5), bytes);
                         }),
             1);
   clock_.Advance(absl::Minutes(1));
   EXPECT_EQ(Transaction(Action(5),
                         [&](BarrierRow& row) {
-                          const Verdict verdict = CheckIn(row, Action(5));
-                          ASSERT_TRUE(std::holds_alternative<Replay>(verdict));
-                          EXPECT_EQ(std::get<Replay>(verdict).bytes, bytes);
+                          const std::optional<BarrierEnd> end = CheckIn(row, Action(5));
+                          ASSERT_TRUE(end.has_value() && end->stored);
+                          EXPECT_EQ(*end->reply, bytes);
                           EXPECT_EQ(row.epoch, 5u);
                           EXPECT_EQ(row.created_ms, absl::ToUnixMillis(clock_.Now() - absl::Minutes(1)));
                         }),
@@ -258,20 +268,51 @@ TEST_F(BarrierRowsTest, AResultIsThereInTheNextTransaction) {
 TEST_F(BarrierRowsTest, TheMarkOfACompensationWithoutAResultIsSaved) {
   EXPECT_EQ(Transaction(Compensation(), [&](BarrierRow& row) { CheckIn(row, Compensation()); }), 1);
   Transaction(Action(), [&](BarrierRow& row) {
-    const Verdict verdict = CheckIn(row, Action());
-    ASSERT_TRUE(std::holds_alternative<absl::Status>(verdict));
-    EXPECT_THAT(std::get<absl::Status>(verdict), IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+    const std::optional<BarrierEnd> end = CheckIn(row, Action());
+    ASSERT_TRUE(end.has_value());
+    EXPECT_THAT(end->reply, IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
   });
 }
 
 TEST_F(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
   Transaction(Action(1), [&](BarrierRow& row) {
     CheckIn(row, Action(1));
-    RecordSuccess(row, Action(1), "done");
+    StoreEnd(row, Action(1), "done");
   });
   EXPECT_EQ(Transaction(Action(2), [&](BarrierRow& row) { CheckIn(row, Action(2)); }), 1);
-  Transaction(Action(1),
-              [&](BarrierRow& row) { EXPECT_TRUE(std::holds_alternative<absl::Status>(CheckIn(row, Action(1)))); });
+  Transaction(Action(1), [&](BarrierRow& row) { EXPECT_FALSE(CheckIn(row, Action(1))->stored); });
+}
+
+TEST_F(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {
+  const auto run = [&](Guard& guard) {
+    absl::StatusOr<std::string> reply;
+    EXPECT_OK(connection_->Begin());
+    absl::StatusOr<BarrierRows> rows = BarrierRows::Load(*connection_, {guard.call->key}, clock_.Now());
+    EXPECT_OK(rows);
+    if (auto end = rows->End(guard, clock_.Now(), kRetention)) {
+      reply = *std::move(end);
+    } else {
+      reply = "done";
+      rows->Store(guard, reply);
+    }
+    EXPECT_OK(rows->Save(*connection_));
+    EXPECT_OK(connection_->Commit());
+    return reply.value_or("refused") + (guard.replayed ? ", replayed" : "");
+  };
+  Guard first{Action()};
+  EXPECT_EQ(run(first), "done");
+  EXPECT_EQ(run(first), "done") << "its own: the COMMIT had an unknown outcome";
+  Guard second{Action()};
+  EXPECT_EQ(run(second), "done, replayed");
+  EXPECT_EQ(run(second), "done, replayed");
+}
+
+TEST_F(BarrierRowsTest, AnOperationWithoutACallIsGuardedByNothing) {
+  BarrierRows rows = *BarrierRows::Load(*connection_, {}, clock_.Now());
+  Guard guard;
+  EXPECT_FALSE(rows.End(guard, clock_.Now(), kRetention).has_value());
+  rows.Store(guard, absl::StatusOr<std::string>("done"));
+  EXPECT_EQ(*rows.Save(*connection_), 0);
 }
 
 TEST_F(BarrierRowsTest, ARefusedCallLeavesNoRow) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,11 +21,7 @@ inline constexpr int kBasketLinesMax = 100;
 inline constexpr int kSkuCharactersMax = 64;
 inline constexpr int64_t kQuantityMax = 1'000'000'000;
 
-// OK if `value` is 1 to `characters_max` printable characters of valid UTF-8, none of them a control character; else
-// INVALID_ARGUMENT with the field's name.
-absl::Status CheckText(absl::string_view domain, absl::string_view field, absl::string_view value, int characters_max);
-
-// 1 to kQuantityMax.
+// INVALID_ARGUMENT with the field's name unless it is 1 to kQuantityMax.
 absl::Status CheckQuantity(absl::string_view domain, absl::string_view field, int64_t quantity);
 
 // Checks the lines (1 to kBasketLinesMax; sku and quantity of each, and the quantity after merging), then merges them

@@ -17,8 +17,8 @@ using Item = GroupCommitCore::Item;
 // A worker that has run this many batches lets others have its thread.
 constexpr int kBatchesPerTurn = 16;
 constexpr absl::Duration kBackoffInitial = absl::Milliseconds(2);
-// Accepted work may still queue when new work is refused.
-constexpr int kAcceptedReserve = 2;
+// Accepted work may queue up to this many times the limit of new work.
+constexpr size_t kAcceptedQueueFactor = 2;
 
 }  // namespace
 
@@ -29,6 +29,8 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
 
   void Submit(Item item);
   void Close();
+  // Ends all that waits: the database is away.
+  void RefuseWaiting();
 
   // A worker's turn with one session: batches until nothing waits.
   void Drain(std::unique_ptr<sql::Session> session);
@@ -41,6 +43,8 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
   // (INTERNAL and the like) the reason to split.
   absl::Status RunWhole(sql::Session& session, absl::Span<Item> items);
   absl::Status RunOnce(sql::Session& session, absl::Span<void* const> operations);
+  // What the callers of these operations are told: the database's own words are for the log.
+  absl::Status ForCallers(const absl::Status& status, size_t operations);
 
   const GroupCommitOptions options;
   const std::string domain;
@@ -73,7 +77,8 @@ GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database,
       run(std::move(run)),
       commits(registry.Counter("sagamesh_batch_commits_total", "Transactions that were committed.",
                                {{"queue", options.name}})),
-      operations_total(registry.Counter("sagamesh_batch_operations_total", "Operations whose batch was committed.",
+      operations_total(registry.Counter("sagamesh_batch_operations_total",
+                                        "Operations that were run to their end, refusals included.",
                                         {{"queue", options.name}})),
       retries(
           registry.Counter("sagamesh_batch_retries_total", "Batches that were run again.", {{"queue", options.name}})),
@@ -93,11 +98,12 @@ void GroupCommitCore::State::Submit(Item item) {
     MutexLock lock(mutex);
     const bool is_new = item.priority == Priority::kNew;
     const size_t waiting = accepted.size() + fresh.size();
-    const size_t limit = static_cast<size_t>(options.max_queued_operations) * (is_new ? 1 : kAcceptedReserve);
+    const size_t limit = static_cast<size_t>(options.max_queued_operations) * (is_new ? 1 : kAcceptedQueueFactor);
     if (closed) {
       refusal = DatabaseUnavailable(domain);
     } else if (waiting >= limit) {
       refusal = Overloaded({domain, "QUEUE_FULL"}, absl::StrCat(waiting, " operations wait already"), absl::Seconds(1));
+      rejected.Increment();
     } else {
       (is_new ? fresh : accepted).push_back(std::move(item));
       depth.Set(static_cast<double>(waiting + 1));
@@ -107,10 +113,7 @@ void GroupCommitCore::State::Submit(Item item) {
       }
     }
   }
-  if (!refusal.ok()) {
-    rejected.Increment();
-    return item.finish(std::move(refusal));
-  }
+  if (!refusal.ok()) return item.finish(std::move(refusal));
   if (session != nullptr) {
     pool.Post([self = shared_from_this(), session = std::move(session)]() mutable { self->Drain(std::move(session)); });
   }
@@ -134,9 +137,7 @@ void GroupCommitCore::State::Drain(std::unique_ptr<sql::Session> session) {
     std::vector<Item> batch;
     std::vector<Item> expired;
     if (!Take(batch, expired)) break;
-    for (Item& item : expired) {
-      item.finish(TooLate(domain, "the operation"));
-    }
+    for (Item& item : expired) item.finish(TooLate(domain, "the operation"));
     if (!batch.empty()) Settle(*session, absl::MakeSpan(batch));
   }
   {
@@ -160,14 +161,24 @@ void GroupCommitCore::State::Settle(sql::Session& session, absl::Span<Item> item
   if (status.ok()) {
     operations_total.Increment(static_cast<double>(items.size()));
     batch_operations.Observe(static_cast<double>(items.size()));
-  } else if (!shared_fate) {
-    spdlog::error("{}: an operation cannot be run: {}", options.name, status.ToString());
-    status = InternalFailure(domain);
   } else {
-    spdlog::warn("{}: {} operations failed: {}", options.name, items.size(), status.ToString());
-    status = DatabaseUnavailable(domain);
+    status = ForCallers(status, items.size());
   }
   for (Item& item : items) item.finish(status);
+}
+
+absl::Status GroupCommitCore::State::ForCallers(const absl::Status& status, size_t operations) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      spdlog::warn("{}: {} operations failed: {}", options.name, operations, status.ToString());
+      return DatabaseUnavailable(domain);
+    case absl::StatusCode::kAborted:
+      spdlog::warn("{}: an operation found no way past others: {}", options.name, status.ToString());
+      return Contended(domain);
+    default:
+      spdlog::error("{}: an operation cannot be run: {}", options.name, status.ToString());
+      return InternalFailure(domain);
+  }
 }
 
 absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<Item> items) {
@@ -183,7 +194,10 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
     // While an outcome is unknown, a database that is away is waited for: each operation is guarded, so that running
     // the batch again finds out.
     const bool again = unknown || (looking && status.code() == absl::StatusCode::kUnavailable);
-    if (again && clock.Now() >= give_up) return absl::UnavailableError(status.message());
+    if (again && clock.Now() >= give_up) {
+      RefuseWaiting();  // batch after batch would wait as long
+      return absl::UnavailableError(status.message());
+    }
     if (!again && (status.code() != absl::StatusCode::kAborted || attempt >= options.max_attempts)) return status;
     retries.Increment();
     clock.SleepFor(backoff * random.NextDouble());
@@ -206,13 +220,21 @@ absl::Status GroupCommitCore::State::RunOnce(sql::Session& session, absl::Span<v
 }
 
 void GroupCommitCore::State::Close() {
-  std::deque<Item> waiting;
   {
     MutexLock lock(mutex);
     closed = true;
+  }
+  RefuseWaiting();
+}
+
+void GroupCommitCore::State::RefuseWaiting() {
+  std::deque<Item> waiting;
+  {
+    MutexLock lock(mutex);
     waiting.swap(accepted);
     for (Item& item : fresh) waiting.push_back(std::move(item));
     fresh.clear();
+    depth.Set(0);
   }
   for (Item& item : waiting) item.finish(DatabaseUnavailable(domain));
 }

@@ -84,8 +84,8 @@ class GroupCommit {
  public:
   // OK: committed, and the operation holds its result. Otherwise nothing is known to have happened: UNAVAILABLE (the
   // database is away), RESOURCE_EXHAUSTED with RetryInfo (the queue is full; told in the caller's thread),
-  // DEADLINE_EXCEEDED (it waited past its deadline and was not run), INTERNAL (the poison of its batch).
-  // Called once, on a worker; must not block.
+  // DEADLINE_EXCEEDED (it waited past its deadline and was not run), ABORTED (CONTENTION: it met a lock at every
+  // attempt, alone too), INTERNAL (the poison of its batch). Called once, on a worker; must not block.
   using Finish = absl::AnyInvocable<void(absl::Status, Operation&)>;
   using Run = absl::AnyInvocable<absl::StatusOr<BatchEffect>(sql::Connection&, absl::Span<Operation* const>)>;
 

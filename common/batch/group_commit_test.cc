@@ -111,7 +111,7 @@ TEST_F(GroupCommitTest, ALoneCallerGetsOneCommitForEachWrite) {
     ASSERT_EQ(results_.size(), id);
     EXPECT_OK(results_.back());
   }
-  EXPECT_EQ(database_.commits_done, 5);
+  EXPECT_EQ(database_.commits(), 5);
   EXPECT_EQ(Counter("commits_total"), 5);
   EXPECT_EQ(Counter("operations_total"), 5);
   EXPECT_EQ(Total(), 5);
@@ -121,7 +121,7 @@ TEST_F(GroupCommitTest, WhatWaitsIsCommittedTogetherUpToTheLargestBatch) {
   Make({.max_batch_operations = 128});
   for (int id = 1; id <= 256; id++) Submit({id});
   pool_.RunAll();
-  EXPECT_EQ(database_.commits_done, 2);
+  EXPECT_EQ(database_.commits(), 2);
   EXPECT_EQ(Counter("operations_total"), 256);
   EXPECT_EQ(Total(), 256);
   ASSERT_EQ(results_.size(), 256u);
@@ -173,8 +173,8 @@ TEST_F(GroupCommitTest, ABatchThatWroteNothingIsNotCommitted) {
   Submit({.id = 1, .refuse = true});
   pool_.RunAll();
   EXPECT_OK(results_.at(0));
-  EXPECT_EQ(database_.commits_done, 0);
-  EXPECT_EQ(database_.rollbacks, 1);
+  EXPECT_EQ(database_.commits(), 0);
+  EXPECT_EQ(database_.rollbacks(), 1);
   EXPECT_EQ(Counter("commits_total"), 0);
 }
 
@@ -221,8 +221,8 @@ TEST_F(GroupCommitTest, WhatWaitedPastItsDeadlineIsNotRun) {
 
 TEST_F(GroupCommitTest, ADeadlockIsRunAgainAsAWhole) {
   Make();
-  database_.begins = {absl::AbortedError("busy")};
-  database_.commits = {{absl::AbortedError("deadlock")}};
+  database_.ScriptBegin(absl::AbortedError("busy"));
+  database_.ScriptCommit(absl::AbortedError("deadlock"), /*happens=*/false);
   Submit({1});
   Submit({2});
   pool_.RunAll();
@@ -243,6 +243,15 @@ TEST_F(GroupCommitTest, ABatchThatKeepsDeadlockingIsSplit) {
   for (const absl::Status& status : results_) EXPECT_OK(status);
 }
 
+TEST_F(GroupCommitTest, AnOperationThatDeadlocksAloneTooIsAborted) {
+  Make({.max_attempts = 3});
+  on_run_ = [] { return absl::AbortedError("deadlock"); };
+  Submit({1});
+  pool_.RunAll();
+  EXPECT_EQ(batches_.size(), 3u);
+  EXPECT_THAT(results_.at(0), IsError(StatusCode::kAborted, "CONTENTION"));
+}
+
 TEST_F(GroupCommitTest, ThePoisonOfABatchIsFoundAndTheOthersGoOn) {
   Make();
   for (int id = 1; id <= 8; id++) Submit({.id = id, .poison = id == 3});
@@ -261,7 +270,7 @@ TEST_F(GroupCommitTest, ThePoisonOfABatchIsFoundAndTheOthersGoOn) {
 
 TEST_F(GroupCommitTest, ADatabaseThatIsAwayIsToldToAll) {
   Make();
-  database_.connects = {absl::UnavailableError("away")};
+  database_.ScriptConnect(absl::UnavailableError("away"));
   Submit({1});
   Submit({2});
   pool_.RunAll();
@@ -276,7 +285,7 @@ TEST_F(GroupCommitTest, ADatabaseThatIsAwayIsToldToAll) {
 
 TEST_F(GroupCommitTest, AnUnknownCommitThatHappenedIsAppliedOnce) {
   Make();
-  database_.commits = {{absl::UnknownError("lost"), /*happens=*/true}};
+  database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   Submit({1});
   Submit({2});
   pool_.RunAll();
@@ -288,22 +297,23 @@ TEST_F(GroupCommitTest, AnUnknownCommitThatHappenedIsAppliedOnce) {
 
 TEST_F(GroupCommitTest, AnUnknownCommitThatDidNotHappenIsAppliedOnce) {
   Make();
-  const int connects = database_.connects_done;
-  database_.commits = {{absl::UnknownError("lost"), /*happens=*/false}};
+  const int connects = database_.connects();
+  database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
   Submit({1});
   Submit({2});
   pool_.RunAll();
   ASSERT_EQ(results_.size(), 2u);
   for (const absl::Status& status : results_) EXPECT_OK(status);
-  EXPECT_EQ(database_.connects_done, connects + 2) << "the connection whose COMMIT was lost was used again";
+  EXPECT_EQ(database_.connects(), connects + 2) << "the connection whose COMMIT was lost was used again";
   EXPECT_EQ(Total(), 2);
 }
 
 TEST_F(GroupCommitTest, AnUnknownOutcomeIsLookedForWhileTheDatabaseIsAway) {
   Make();
-  database_.commits = {{absl::UnknownError("lost"), /*happens=*/true}};
+  database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   Submit({1});
-  database_.connects = {absl::OkStatus(), absl::UnavailableError("away"), absl::UnavailableError("away")};
+  database_.ScriptConnect(absl::OkStatus());
+  for (int i = 0; i < 2; i++) database_.ScriptConnect(absl::UnavailableError("away"));
   pool_.RunAll();
   EXPECT_OK(results_.at(0));
   EXPECT_EQ(Total(), 1);
@@ -311,13 +321,28 @@ TEST_F(GroupCommitTest, AnUnknownOutcomeIsLookedForWhileTheDatabaseIsAway) {
 
 TEST_F(GroupCommitTest, AnOutcomeThatStaysUnknownEndsAsUnavailable) {
   Make({.unknown_outcome_max = absl::Seconds(1)});
-  database_.commits = {{absl::UnknownError("lost"), /*happens=*/true}};
+  database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   Submit({1});
-  database_.connects = {absl::OkStatus()};
-  for (int i = 0; i < 10'000; i++) database_.connects.push_back(absl::UnavailableError("away"));
+  database_.ScriptConnect(absl::OkStatus());
+  for (int i = 0; i < 10'000; i++) database_.ScriptConnect(absl::UnavailableError("away"));
   const absl::Time start = clock_.Now();
   pool_.RunAll();
   EXPECT_THAT(results_.at(0), IsError(StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  EXPECT_LT(clock_.Now(), start + absl::Seconds(2));
+}
+
+TEST_F(GroupCommitTest, WhatWaitsBehindAnOutcomeThatStaysUnknownIsToldWithIt) {
+  Make({.max_batch_operations = 1, .unknown_outcome_max = absl::Seconds(1)});
+  for (int i = 0; i < 10'000; i++) database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
+  const absl::Time start = clock_.Now();
+  Submit({1});
+  Submit({2}, Priority::kAccepted);
+  Submit({3});
+  pool_.RunAll();
+  ASSERT_EQ(results_.size(), 3u);
+  for (const absl::Status& status : results_) {
+    EXPECT_THAT(status, IsError(StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  }
   EXPECT_LT(clock_.Now(), start + absl::Seconds(2));
 }
 

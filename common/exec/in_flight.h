@@ -9,7 +9,7 @@
 
 namespace sagamesh {
 
-// Counts what is under way, so that an owner can wait for its end at shutdown. Thread-safe.
+// Counts what is under way, so that its end can be waited for. Thread-safe.
 class InFlight {
  public:
   void Begin() {
@@ -22,7 +22,7 @@ class InFlight {
     if (--count_ == 0) none_.notify_all();
   }
 
-  // Blocks: only where a process ends, never on a loop.
+  // Blocks: never on a loop.
   void WaitForNone() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     std::unique_lock<Mutex> lock(mutex_);
     none_.wait(lock, [this] { return count_ == 0; });

@@ -7,7 +7,6 @@
 
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
-#include "common/logging/logging.h"
 
 ABSL_FLAG(std::string, test_text, "", "A flag whose name has two words.");
 ABSL_FLAG(absl::Duration, test_wait, absl::Seconds(10), "A duration.");
@@ -48,13 +47,6 @@ TEST(FlagsDeathTest, ABadValueEndsTheProcessAndIsNamed) {
 
 TEST(FlagsDeathTest, APositionalArgumentEndsTheProcessAndIsNamed) {
   EXPECT_EXIT(Parse({"stray"}), ::testing::ExitedWithCode(1), "unexpected argument: stray");
-}
-
-TEST(LoggingTest, ALevelThatDoesNotExistIsRefusedByName) {
-  EXPECT_EQ(SetUpLogging("test", "loud").code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(SetUpLogging("test", "loud").message().find("loud"), absl::string_view::npos);
-  EXPECT_TRUE(SetUpLogging("test", "off").ok());
-  EXPECT_TRUE(SetUpLogging("test", "warn").ok());
 }
 
 }  // namespace

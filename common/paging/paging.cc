@@ -9,7 +9,7 @@
 namespace sagamesh {
 namespace {
 
-constexpr char kSeparator = '\n';  // no id, sku or filter holds one
+constexpr char kSeparator[] = "\n";  // no id, sku or filter holds one
 
 }  // namespace
 
@@ -21,7 +21,7 @@ absl::StatusOr<int> PageSize(absl::string_view domain, int requested) {
 }
 
 std::string MakePageToken(absl::string_view list, const std::vector<std::string>& position) {
-  return absl::WebSafeBase64Escape(absl::StrCat(list, "\n", absl::StrJoin(position, "\n")));
+  return absl::WebSafeBase64Escape(absl::StrCat(list, kSeparator, absl::StrJoin(position, kSeparator)));
 }
 
 absl::StatusOr<std::vector<std::string>> ReadPageToken(absl::string_view domain, absl::string_view field,

@@ -28,6 +28,15 @@ TEST(PagingTest, ATokenOfAnotherListOrGarbageIsRefused) {
   }
 }
 
+TEST(PagingTest, APageIsCutOnlyIfThereIsMore) {
+  std::vector<int> items = {1, 2};
+  EXPECT_FALSE(CutPage(2, items));
+  EXPECT_THAT(items, ElementsAre(1, 2));
+  items.push_back(3);
+  EXPECT_TRUE(CutPage(2, items));
+  EXPECT_THAT(items, ElementsAre(1, 2));
+}
+
 TEST(PagingTest, APageSizeOutOfRangeIsRefused) {
   EXPECT_EQ(*PageSize("orders", 0), kPageSizeDefault);
   EXPECT_EQ(*PageSize("orders", kPageSizeMax), kPageSizeMax);

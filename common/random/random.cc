@@ -1,7 +1,9 @@
 #include "common/random/random.h"
 
-#include <mutex>
 #include <random>
+
+#include "absl/base/thread_annotations.h"
+#include "common/exec/mutex.h"
 
 namespace sagamesh {
 namespace {
@@ -15,13 +17,13 @@ class SystemRandom final : public Random {
   }
 
   uint64_t Next() override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(mutex_);
     return engine_();
   }
 
  private:
-  std::mutex mutex_;
-  std::mt19937_64 engine_;
+  Mutex mutex_;
+  std::mt19937_64 engine_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -41,7 +41,7 @@ std::string Health(TestServer& server, const std::string& service) {
   return text == "\x08\x01" ? "SERVING" : text == "\x08\x02" ? "NOT_SERVING" : "?";
 }
 
-TEST(ServerTest, HealthStartsAsNotServingAndFollowsForTheServerAndItsServices) {
+TEST(ServerTest, HealthFollowsForTheServerAndItsServices) {
   TestServer server(AnswerCustomer);
   for (const char* service : {"", "customers.v1.CustomersService"}) {
     server.server().SetServing(false);

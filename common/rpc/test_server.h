@@ -3,32 +3,19 @@
 
 #include <grpcpp/client_context.h>
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/time/time.h"
-#include "common/clock/clock.h"
 #include "common/exec/threads.h"
 #include "common/metrics/metrics.h"
 #include "common/rpc/server.h"
 #include "common/rpc/unary.h"
+#include "common/testing/shifted_clock.h"
 #include "customers/v1/customers.grpc.pb.h"
 
 namespace sagamesh::rpc {
-
-// Wall time that a test can put forward.
-class ShiftedClock final : public Clock {
- public:
-  absl::Time Now() const override { return system_.Now() + absl::Milliseconds(shift_ms_.load()); }
-  void SleepFor(absl::Duration duration) override { system_.SleepFor(duration); }
-  void Shift(absl::Duration by) { shift_ms_ += absl::ToInt64Milliseconds(by); }
-
- private:
-  SystemClock system_;
-  std::atomic<int64_t> shift_ms_{0};
-};
 
 inline constexpr char kGetCustomer[] = "customers.v1.CustomersService/GetCustomer";
 
@@ -42,7 +29,7 @@ class TestServer {
   // `configure` may change the edge's options before the server starts.
   explicit TestServer(Logic logic, std::function<void(EdgeOptions&)> configure = nullptr);
 
-  ShiftedClock& clock() { return clock_; }
+  testing::ShiftedClock& clock() { return clock_; }
   metrics::Registry& registry() { return registry_; }
   Server& server() { return *server_; }
   ::customers::v1::CustomersService::Stub& stub() { return *stub_; }
@@ -71,7 +58,7 @@ class TestServer {
 
   EdgeOptions Options(std::function<void(EdgeOptions&)> configure);
 
-  ShiftedClock clock_;
+  testing::ShiftedClock clock_;
   metrics::Registry registry_;
   // In this order: the server ends before the loop that its calls wait on.
   std::unique_ptr<EventLoop> timers_ = MakeThreadEventLoop("timers");

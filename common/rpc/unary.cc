@@ -41,9 +41,7 @@ class Edge::Call {
 
   ~Call() {
     if (finished_) return;
-    Finish(MakeError(absl::StatusCode::kUnavailable, {edge_.options_.domain, "SHUTTING_DOWN"},
-                     "the server is shutting down"),
-           {});
+    Finish(ShuttingDown(edge_.options_.domain), {});
   }
 
   grpc::ServerUnaryReactor* reactor() const { return reactor_; }
@@ -89,9 +87,7 @@ grpc::ServerUnaryReactor* Edge::Handle(grpc::CallbackServerContext* context, abs
 }
 
 absl::Status Edge::Admit(const CallContext& call) const {
-  if (options_.clock->Now() >= call.deadline) {
-    return MakeError(absl::StatusCode::kDeadlineExceeded, {options_.domain, "TOO_LATE"}, "the call came too late");
-  }
+  if (options_.clock->Now() >= call.deadline) return TooLate(options_.domain, "the call");
   return options_.admission ? options_.admission() : absl::OkStatus();
 }
 

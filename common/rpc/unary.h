@@ -32,7 +32,9 @@ struct EdgeOptions {
   std::function<absl::Status()> admission;
 };
 
-// Counts and times a call (sagamesh_rpc_server_handled_total{method,code}, ..._seconds) and applies faults; see .cc.
+// The way of every unary call from gRPC to a service's logic and back. Counts and times each
+// (sagamesh_rpc_server_handled_total{method,code}, sagamesh_rpc_server_handling_seconds{method}). Thread-safe; outlives
+// the server.
 class Edge {
  public:
   explicit Edge(EdgeOptions options);

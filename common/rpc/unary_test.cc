@@ -92,7 +92,7 @@ TEST(EdgeTest, WorkThatIsTooLateIsRefusedBeforeTheLogic) {
     runs++;
     AnswerCustomer(call, request, std::move(done));
   });
-  server.clock().Shift(absl::Minutes(1));
+  server.clock().Advance(absl::Minutes(1));
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(SystemClock().Now() + absl::Seconds(20)));
   EXPECT_THAT(server.Call(context), IsError(absl::StatusCode::kDeadlineExceeded, "TOO_LATE"));

@@ -1,5 +1,7 @@
 #include "common/status/error.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <map>
 
 #include "absl/strings/cord.h"
@@ -8,6 +10,8 @@
 
 namespace sagamesh {
 namespace {
+
+using ::google::protobuf::util::TimeUtil;
 
 constexpr absl::string_view kTypePrefix = "type.googleapis.com/";
 
@@ -43,9 +47,7 @@ absl::Status InvalidField(absl::string_view domain, absl::string_view field, abs
 absl::Status Overloaded(ErrorReason reason, absl::string_view message, absl::Duration retry_after) {
   absl::Status status = MakeError(absl::StatusCode::kResourceExhausted, reason, message);
   google::rpc::RetryInfo retry;
-  retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(retry_after));
-  retry.mutable_retry_delay()->set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(retry_after % absl::Seconds(1))));
+  *retry.mutable_retry_delay() = TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(retry_after));
   SetDetail(status, retry);
   return status;
 }
@@ -54,13 +56,22 @@ absl::Status DatabaseUnavailable(absl::string_view domain) {
   return MakeError(absl::StatusCode::kUnavailable, {domain, "DATABASE_UNAVAILABLE"}, "the database is away");
 }
 
+absl::Status Contended(absl::string_view domain) {
+  return MakeError(absl::StatusCode::kAborted, {domain, "CONTENTION"}, "others held what this needs for too long");
+}
+
 absl::Status InternalFailure(absl::string_view domain) {
   return MakeError(absl::StatusCode::kInternal, {domain, "INTERNAL"}, "internal error");
 }
 
+absl::Status ShuttingDown(absl::string_view domain) {
+  return MakeError(absl::StatusCode::kUnavailable, {domain, "SHUTTING_DOWN"},
+                   absl::StrCat(domain, " is shutting down"));
+}
+
 absl::Status TooLate(absl::string_view domain, absl::string_view what) {
   return MakeError(absl::StatusCode::kDeadlineExceeded, {domain, "TOO_LATE"},
-                   absl::StrCat(what, " waited past its deadline and was not run"));
+                   absl::StrCat(what, " is past its deadline and was not run"));
 }
 
 std::optional<google::rpc::ErrorInfo> GetErrorInfo(const absl::Status& status) {

@@ -37,10 +37,16 @@ absl::Status Overloaded(ErrorReason reason, absl::string_view message, absl::Dur
 // UNAVAILABLE, reason DATABASE_UNAVAILABLE.
 absl::Status DatabaseUnavailable(absl::string_view domain);
 
+// ABORTED, reason CONTENTION: others held the rows too long. Nothing happened; a repeat may succeed.
+absl::Status Contended(absl::string_view domain);
+
 // INTERNAL, reason INTERNAL: a defect, whose text is for our logs and not for the caller.
 absl::Status InternalFailure(absl::string_view domain);
 
-// DEADLINE_EXCEEDED, reason TOO_LATE: `what` was not done.
+// UNAVAILABLE, reason SHUTTING_DOWN.
+absl::Status ShuttingDown(absl::string_view domain);
+
+// DEADLINE_EXCEEDED, reason TOO_LATE: `what` was not run.
 absl::Status TooLate(absl::string_view domain, absl::string_view what);
 
 std::optional<google::rpc::ErrorInfo> GetErrorInfo(const absl::Status& status);

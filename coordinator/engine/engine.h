@@ -60,7 +60,7 @@ struct Saga {
   uint64_t turn = 0;
 };
 
-// Events. The first four carry the turn that they answer.
+// Events. The first three carry the turn that they answer.
 struct StepReplied {
   uint64_t turn;
   absl::StatusOr<std::string> reply;

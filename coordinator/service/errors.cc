@@ -34,8 +34,4 @@ absl::Status WatchCancelled() {
   return MakeError(absl::StatusCode::kCancelled, {kDomain, "WATCH_CANCELLED"}, "the watch was cancelled");
 }
 
-absl::Status ShuttingDown() {
-  return MakeError(absl::StatusCode::kUnavailable, {kDomain, "SHUTTING_DOWN"}, "the coordinator is shutting down");
-}
-
 }  // namespace sagamesh::coordinator::error

@@ -19,7 +19,6 @@ absl::Status SagaMetadataNotAllowed();
 absl::Status WatcherTooSlow(size_t max_buffered);
 absl::Status TooManyWatchers(int max);
 absl::Status WatchCancelled();
-absl::Status ShuttingDown();
 
 }  // namespace error
 }  // namespace sagamesh::coordinator

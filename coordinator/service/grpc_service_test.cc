@@ -2,9 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <string>
@@ -13,8 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/exec/threads.h"
 #include "common/rpc/status.h"
-#include "common/sql/open.h"
+#include "common/sql/sqlite.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
 #include "coordinator/definitions/process_order.h"
 #include "orders/v1/orders.pb.h"
 
@@ -68,13 +67,10 @@ class FakeOrders final : public runtime::StepCaller {
 class GrpcServiceTest : public ::testing::Test {
  protected:
   GrpcServiceTest()
-      : directory_(absl::StrCat(::testing::TempDir(), "/grpc_service_test.", getpid(), ".",
-                                ::testing::UnitTest::GetInstance()->current_test_info()->name())),
+      : database_(sql::MakeSqliteDatabase(directory_.Path("coordinator.db"), clock_)),
         random_(MakeSystemRandom()),
         pool_(MakeThreadPool("worker", 4)),
         loop_(MakeThreadEventLoop("loop")) {
-    std::filesystem::create_directories(directory_);
-    database_ = std::move(*sql::OpenDatabase("sqlite:" + directory_ + "/coordinator.db"));
     definitions_.Add(std::move(*definitions::MakeProcessOrder()));
     journal_ = std::make_unique<journal::Journal>(
         journal::JournalOptions(), *database_, *pool_, clock_, *random_, registry_,
@@ -107,7 +103,6 @@ class GrpcServiceTest : public ::testing::Test {
     server_->Shutdown();
     loop_->Shutdown();
     pool_->Shutdown();
-    std::filesystem::remove_all(directory_);
   }
 
   static ::coordinator::v1::ProcessOrderRequest Order(uint32_t customer_id, int quantity = 1) {
@@ -145,14 +140,14 @@ class GrpcServiceTest : public ::testing::Test {
     return response;
   }
 
-  const std::string directory_;
+  testing::TempDir directory_;
   SystemClock clock_;
+  std::unique_ptr<sql::Database> database_;
   metrics::Registry registry_;
   WatchHub hub_;
   FakeOrders orders_;
   engine::DefinitionSet definitions_;
   std::unique_ptr<Random> random_;
-  std::unique_ptr<sql::Database> database_;
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<journal::Journal> journal_;

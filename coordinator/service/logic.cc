@@ -8,9 +8,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/basket/basket.h"
 #include "common/paging/paging.h"
 #include "common/status/error.h"
+#include "common/text/text.h"
 #include "coordinator/service/errors.h"
 #include "coordinator/service/fingerprint.h"
 #include "coordinator/service/saga_view.h"
@@ -146,14 +146,12 @@ void SagaLogic::ListSagas(const CallContext& call, const pb::ListSagasRequest& r
                           Done<pb::ListSagasResponse> done) {
   absl::StatusOr<journal::ListFilter> filter = MakeFilter(call, request);
   if (!filter.ok()) return done(filter.status(), {});
-  const size_t page_size = static_cast<size_t>(filter->limit);
-  filter->limit++;  // one more tells whether there is a next page
+  const int page_size = filter->limit++;
   journal_.List(*std::move(filter), [this, page_size, list = ListName(request), done = std::move(done)](
                                         absl::StatusOr<std::vector<engine::SagaRecord>> records) mutable {
     if (!records.ok()) return done(records.status(), {});
     pb::ListSagasResponse response;
-    if (records->size() > page_size) {
-      records->resize(page_size);
+    if (CutPage(page_size, *records)) {
       response.set_next_page_token(MakePageToken(list, {records->back().saga_id}));
     }
     for (const engine::SagaRecord& record : *records) *response.add_sagas() = ToView(record, definitions_);

@@ -1,5 +1,6 @@
 #include "coordinator/service/saga_view.h"
 
+#include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 
 namespace sagamesh::coordinator {
@@ -28,10 +29,8 @@ void FillAny(const std::string& type, const std::string& bytes, google::protobuf
   any.set_value(bytes);
 }
 
-void FillTime(absl::Time time, google::protobuf::Timestamp& timestamp) {
-  const int64_t ms = absl::ToUnixMillis(time);
-  timestamp.set_seconds(ms / 1000);
-  timestamp.set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MillisecondsToTimestamp(absl::ToUnixMillis(time));
 }
 
 }  // namespace
@@ -60,8 +59,8 @@ pb::Saga ToView(const engine::SagaRecord& record, const engine::DefinitionSet& d
   saga.set_owner(record.owner);
   saga.set_epoch(record.epoch);
   saga.set_version(record.version);
-  FillTime(record.created, *saga.mutable_created_at());
-  FillTime(record.updated, *saga.mutable_updated_at());
+  *saga.mutable_created_at() = ToTimestamp(record.created);
+  *saga.mutable_updated_at() = ToTimestamp(record.updated);
   return saga;
 }
 

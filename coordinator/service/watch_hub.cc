@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/status/error.h"
 #include "coordinator/service/errors.h"
 
 namespace sagamesh::coordinator {
@@ -175,7 +176,7 @@ absl::StatusOr<std::shared_ptr<Watcher>> WatchHub::Watch(WatchFilter filter, std
   auto watcher =
       std::make_shared<Watcher>(*this, limits_, std::move(filter), std::move(resume_from), std::move(reader));
   MutexLock lock(mutex_);
-  if (closed_) return error::ShuttingDown();
+  if (closed_) return ShuttingDown(kDomain);
   if (watchers_.size() >= static_cast<size_t>(limits_.max_watchers)) {
     return error::TooManyWatchers(limits_.max_watchers);
   }
@@ -195,7 +196,7 @@ void WatchHub::Close() {
     closed_ = true;
     watchers = watchers_;
   }
-  for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->End(error::ShuttingDown());
+  for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->End(ShuttingDown(kDomain));
 }
 
 }  // namespace sagamesh::coordinator

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/error.h"
+#include "customers/domain/stock.h"
 
 namespace sagamesh::customers::error {
 
@@ -41,7 +42,7 @@ absl::Status InsufficientStock(const std::string& sku, int64_t requested, int64_
 
 absl::Status StockLimit(const std::string& sku) {
   return MakeError(absl::StatusCode::kFailedPrecondition, {kDomain, "STOCK_LIMIT"},
-                   absl::StrCat("quantity: the stock of ", sku, " would exceed 2147483647"), {{"sku", sku}});
+                   absl::StrCat("quantity: the stock of ", sku, " would exceed ", kStockMax), {{"sku", sku}});
 }
 
 absl::Status TotalOverflow() {

@@ -21,11 +21,11 @@ absl::Status InsufficientStock(const std::string& sku, int64_t requested, int64_
 absl::Status StockLimit(const std::string& sku);
 absl::Status TotalOverflow();
 absl::Status ReservationNotFound(const std::string& order_id);
+// By another saga than the caller's, or by a direct caller where a saga asks.
 absl::Status ReservationOwnedBySaga(const std::string& order_id);
+// IDEMPOTENCY_KEY_REUSED: the order is the key.
 absl::Status ReservedWithOtherItems(const std::string& order_id);
 absl::Status AlreadyCompensated(const std::string& order_id);
-
-// Of a call, whatever it asks.
 
 }  // namespace sagamesh::customers::error
 

@@ -10,7 +10,7 @@ namespace sagamesh::customers::crash_point {
 inline constexpr char kBeforeCommit[] = "before-commit";  // all is written; nothing is durable
 inline constexpr char kAfterCommit[] = "after-commit";    // all is durable; nobody was answered
 
-// By the order of CustomersLogic's commands.
+// By the order of StockCommand's alternatives.
 inline constexpr const char* kMethods[] = {"reserve", "commit",         "release",
                                            "restock", "create-product", "create-customer"};
 

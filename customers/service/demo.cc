@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "common/exec/in_flight.h"
+
 namespace sagamesh::customers {
 namespace {
 
@@ -22,32 +24,36 @@ constexpr DemoProduct kProducts[] = {
 
 // A name that is taken is there already, which is all that seeding wants.
 template <typename Response>
-Done<Response> Seeded(const char* what) {
-  return [what](absl::StatusOr<Response> response, ReplyInfo) {
+Done<Response> Seeded(const char* what, InFlight& seeding) {
+  seeding.Begin();
+  return [what, &seeding](absl::StatusOr<Response> response, ReplyInfo) {
     if (response.ok()) {
       spdlog::info("demo data: added {}", what);
     } else if (response.status().code() != absl::StatusCode::kAlreadyExists) {
       spdlog::error("demo data: cannot add {}: {}", what, response.status().ToString());
     }
+    seeding.End();
   };
 }
 
 }  // namespace
 
 void SeedDemo(CustomersLogic& logic) {
+  InFlight seeding;
   pb::CreateCustomerRequest customer;
   customer.set_customer_id(1);
   customer.set_name("Demo Customer");
   customer.set_email("demo@example.com");
-  logic.CreateCustomer({}, customer, Seeded<pb::CreateCustomerResponse>("customer 1"));
+  logic.CreateCustomer({}, customer, Seeded<pb::CreateCustomerResponse>("customer 1", seeding));
   for (const DemoProduct& demo : kProducts) {
     pb::CreateProductRequest product;
     product.set_sku(demo.sku);
     product.set_name(demo.name);
     product.set_price_cents(demo.price_cents);
     product.set_available(demo.available);
-    logic.CreateProduct({}, product, Seeded<pb::CreateProductResponse>(demo.sku));
+    logic.CreateProduct({}, product, Seeded<pb::CreateProductResponse>(demo.sku, seeding));
   }
+  seeding.WaitForNone();
 }
 
 }  // namespace sagamesh::customers

@@ -23,10 +23,9 @@ std::vector<sql::Migration> Migrations() {
       "sold INTEGER NOT NULL CHECK (sold >= 0)) WITHOUT ROWID",
       "CREATE TABLE reservations (order_id TEXT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, status INTEGER NOT NULL, "
       "customer_id INTEGER NOT NULL, item_lines BLOB NOT NULL, updated_ms INTEGER NOT NULL) WITHOUT ROWID",
-      "CREATE TABLE movements (sku TEXT NOT NULL, movement_id TEXT NOT NULL, kind TEXT NOT NULL, order_id TEXT NOT "
-      "NULL, "
-      "available INTEGER NOT NULL, reserved INTEGER NOT NULL, sold INTEGER NOT NULL, created_ms INTEGER NOT NULL, "
-      "PRIMARY KEY (sku, movement_id)) WITHOUT ROWID"};
+      "CREATE TABLE movements (sku TEXT NOT NULL, movement_id TEXT NOT NULL, kind TEXT NOT NULL, "
+      "order_id TEXT NOT NULL, available INTEGER NOT NULL, reserved INTEGER NOT NULL, sold INTEGER NOT NULL, "
+      "created_ms INTEGER NOT NULL, PRIMARY KEY (sku, movement_id)) WITHOUT ROWID"};
   // Keys are VARBINARY: they are compared byte by byte, never by a collation.
   stock.mysql_statements = {
       "CREATE TABLE customers (customer_id BIGINT NOT NULL PRIMARY KEY, name VARBINARY(800) NOT NULL, "

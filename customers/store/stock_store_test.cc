@@ -1,6 +1,5 @@
 #include "customers/store/stock_store.h"
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 
@@ -8,49 +7,34 @@
 #include "common/clock/clock.h"
 #include "common/sql/sqlite.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/temp_dir.h"
 #include "tests/simulation/stepped_database.h"
 
 namespace sagamesh::customers {
 namespace {
 
 using ::sagamesh::testing::HasCode;
+using ::sagamesh::testing::TempDir;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 
-// An engine that the suite runs on. The database is empty and lives below `directory`.
+// An engine that the suite runs on. The database is empty, and in `file` if it is in one.
 struct Engine {
   const char* name;
-  std::function<std::unique_ptr<sql::Database>(const std::filesystem::path& directory, const Clock& clock)> open;
+  std::function<std::unique_ptr<sql::Database>(const std::string& file, const Clock& clock)> open;
 };
 
-const Engine kSqlite = {"Sqlite", [](const std::filesystem::path& directory, const Clock& clock) {
-                          return sql::MakeSqliteDatabase((directory / "customers.db").string(), clock);
-                        }};
+const Engine kSqlite = {
+    "Sqlite", [](const std::string& file, const Clock& clock) { return sql::MakeSqliteDatabase(file, clock); }};
 
-const Engine kSimulated = {
-    "Simulated", [](const std::filesystem::path&, const Clock&) { return simulation::MakeSteppedDatabase(); }};
+const Engine kSimulated = {"Simulated",
+                           [](const std::string&, const Clock&) { return simulation::MakeSteppedDatabase(); }};
 
 class StockStoreTest : public ::testing::TestWithParam<Engine> {
  protected:
-  void SetUp() override {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = absl::StrCat("store-", info->test_suite_name(), "-", info->name());
-    for (char& c : name) c = c == '/' ? '-' : c;
-    directory_ = std::filesystem::path(::testing::TempDir()) / name;
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-    database_ = GetParam().open(directory_, clock_);
-    connection_ = Connect(sql::Access::kWrite);
-    ASSERT_OK(sql::Migrate(*connection_, Migrations()));
-  }
-
-  void TearDown() override {
-    connection_.reset();
-    database_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+  StockStoreTest() { EXPECT_OK(sql::Migrate(*connection_, Migrations())); }
 
   std::unique_ptr<sql::Connection> Connect(sql::Access access) {
     auto connection = database_->Connect(access);
@@ -82,9 +66,9 @@ class StockStoreTest : public ::testing::TestWithParam<Engine> {
   }
 
   SystemClock clock_;
-  std::filesystem::path directory_;
-  std::unique_ptr<sql::Database> database_;
-  std::unique_ptr<sql::Connection> connection_;
+  TempDir directory_;
+  std::unique_ptr<sql::Database> database_ = GetParam().open(directory_.Path("customers.db"), clock_);
+  std::unique_ptr<sql::Connection> connection_ = Connect(sql::Access::kWrite);
 };
 
 TEST_P(StockStoreTest, WhatIsCreatedIsFound) {

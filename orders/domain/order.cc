@@ -40,6 +40,15 @@ Order Insert(WorkingSet& set, const Order& order, OrderStatus status, const Timi
   return Enter(set, inserted, status, timing.now + timing.order_ttl);
 }
 
+// What a saga's cancel answers for an order that never came.
+Order NeverSeen(const std::string& order_id, const Caller& caller, OrderStatus status) {
+  Order order;
+  order.id = order_id;
+  order.saga_id = caller.saga_id;
+  order.status = status;
+  return order;
+}
+
 }  // namespace
 
 absl::StatusOr<Order> BeginDirect(WorkingSet& set, const Order& order, const Timing& timing) {
@@ -99,11 +108,7 @@ absl::StatusOr<Order> MarkCancelling(WorkingSet& set, const std::string& order_i
   Order* order = Find(set, order_id);
   if (order == nullptr) {
     if (caller.direct()) return error::OrderNotFound(order_id);
-    Order never_seen;
-    never_seen.id = order_id;
-    never_seen.saga_id = caller.saga_id;
-    never_seen.status = OrderStatus::kCancelling;
-    return never_seen;
+    return NeverSeen(order_id, caller, OrderStatus::kCancelling);
   }
   if (caller.direct() && order->status == OrderStatus::kConfirmed) return error::OrderConfirmed(order_id);
   if (order->saga_id != caller.saga_id) return error::OrderOwnedBySaga(order_id);
@@ -120,13 +125,7 @@ absl::StatusOr<Order> MarkExpired(WorkingSet& set, const std::string& order_id, 
 
 absl::StatusOr<Order> FinishCancel(WorkingSet& set, const std::string& order_id, const Caller& caller) {
   Order* order = Find(set, order_id);
-  if (order == nullptr) {
-    Order never_seen;
-    never_seen.id = order_id;
-    never_seen.saga_id = caller.saga_id;
-    never_seen.status = OrderStatus::kCancelled;
-    return never_seen;
-  }
+  if (order == nullptr) return NeverSeen(order_id, caller, OrderStatus::kCancelled);
   if (order->status != OrderStatus::kCancelling) return *order;
   return Enter(set, *order, OrderStatus::kCancelled, std::nullopt);
 }

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/basket/basket.h"
+#include "common/text/text.h"
 #include "orders/service/parts.h"
 #include "orders/store/order_store.h"
 
@@ -72,7 +72,7 @@ void OrdersLogic::CancelOrder(const CallContext& context, const pb::CancelOrderR
                               Done<pb::CancelOrderResponse> done) {
   auto call = std::make_shared<CancelCall>(CancelCall{context, std::nullopt, std::move(done)});
   absl::Status valid = CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax);
-  if (valid.ok()) valid = CheckSagaOp(context, SagaOp::kCompensation);
+  if (valid.ok()) valid = CheckSagaOp(kDomain, context, SagaOp::kCompensation);
   if (valid.ok()) valid = GuardCall(*call, "orders.v1.OrdersService/CancelOrder", request);
   if (!valid.ok()) return call->Refuse(valid);
   Cancel(parts_, call, request.order_id(), MarkCancellingCommand{request.order_id(), call->caller()});

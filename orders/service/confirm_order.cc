@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "common/basket/basket.h"
+#include "common/text/text.h"
 #include "orders/service/parts.h"
 
 namespace sagamesh::orders {
@@ -38,7 +38,7 @@ void OrdersLogic::ConfirmOrder(const CallContext& context, const pb::ConfirmOrde
                                Done<pb::ConfirmOrderResponse> done) {
   auto call = std::make_shared<ConfirmCall>(ConfirmCall{context, std::nullopt, std::move(done)});
   absl::Status valid = CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax);
-  if (valid.ok()) valid = CheckSagaOp(context, SagaOp::kAction);
+  if (valid.ok()) valid = CheckSagaOp(kDomain, context, SagaOp::kAction);
   if (valid.ok() && !context.idempotency_key.has_value()) valid = error::IdempotencyKeyRequired();
   if (valid.ok()) valid = GuardCall(*call, "orders.v1.OrdersService/ConfirmOrder", request);
   if (!valid.ok()) return call->Refuse(valid);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/basket/basket.h"
+#include "common/text/text.h"
 #include "common/uuid/uuid.h"
 #include "orders/service/parts.h"
 
@@ -17,7 +18,7 @@ using Ends = OrderWrites::Ends;
 using ReserveResponse = ::customers::v1::ReserveStockResponse;
 
 absl::Status Validate(const CallContext& context, pb::CreateOrderRequest& request) {
-  SAGAMESH_RETURN_IF_ERROR(CheckSagaOp(context, SagaOp::kAction));
+  SAGAMESH_RETURN_IF_ERROR(CheckSagaOp(kDomain, context, SagaOp::kAction));
   if (context.saga.has_value()) {
     SAGAMESH_RETURN_IF_ERROR(CheckText(kDomain, "order_id", request.order_id(), kOrderIdCharactersMax));
   } else if (!request.order_id().empty()) {

@@ -16,6 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/sql/sqlite.h"
 #include "common/status/error.h"
+#include "common/testing/fake_clock.h"
+#include "common/testing/scripted_database.h"
 #include "common/testing/status_matchers.h"
 #include "common/uuid/uuid.h"
 #include "orders/service/orders_logic.h"
@@ -27,14 +29,8 @@ namespace sagamesh::orders::testing {
 namespace pb = ::orders::v1;
 namespace stock_pb = ::customers::v1;
 
-class FakeClock final : public Clock {
- public:
-  absl::Time Now() const override { return now_; }
-  void SleepFor(absl::Duration duration) override { now_ += duration; }
-
- private:
-  absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);
-};
+using ::sagamesh::testing::FakeClock;
+using ::sagamesh::testing::ScriptedDatabase;
 
 class CountingRandom final : public Random {
  public:
@@ -215,8 +211,8 @@ struct Ended {
 
 class LogicTest : public ::testing::Test {
  protected:
-  LogicTest() : database_(MakeDatabase(clock_)), keep_(*database_->Connect(sql::Access::kRead)) {
-    EXPECT_OK(OrdersLogic::Open(*database_));
+  LogicTest() : database_(MakeDatabase(clock_)), keep_(*database_.Connect(sql::Access::kRead)) {
+    EXPECT_OK(OrdersLogic::Open(database_));
     Restart();
   }
 
@@ -226,7 +222,7 @@ class LogicTest : public ::testing::Test {
     logic_.reset();
     registry_ = std::make_unique<metrics::Registry>();
     logic_ =
-        std::make_unique<OrdersLogic>(OrdersOptions(), stock_, *database_, loop_, loop_, clock_, random_, *registry_);
+        std::make_unique<OrdersLogic>(OrdersOptions(), stock_, database_, loop_, loop_, clock_, random_, *registry_);
   }
 
   template <typename Request, typename Response>
@@ -316,7 +312,7 @@ class LogicTest : public ::testing::Test {
   ManualLoop loop_{clock_};
   FakeStock stock_{loop_};
   std::unique_ptr<metrics::Registry> registry_;
-  std::unique_ptr<sql::Database> database_;
+  ScriptedDatabase database_;
   std::unique_ptr<sql::Connection> keep_;  // a database in memory lives as long as it has a connection
   std::unique_ptr<OrdersLogic> logic_;
 

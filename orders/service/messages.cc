@@ -1,6 +1,10 @@
 #include "orders/service/messages.h"
 
+#include <google/protobuf/util/time_util.h>
+
 namespace sagamesh::orders {
+
+using ::google::protobuf::util::TimeUtil;
 
 void Fill(const Order& order, ::orders::v1::Order& message) {
   message.set_order_id(order.id);
@@ -15,9 +19,7 @@ void Fill(const Order& order, ::orders::v1::Order& message) {
   message.set_total_cents(order.total_cents);
   message.set_saga_id(order.saga_id);
   if (order.created == absl::Time()) return;  // never seen
-  const int64_t created_ms = absl::ToUnixMillis(order.created);
-  message.mutable_created_at()->set_seconds(created_ms / 1000);
-  message.mutable_created_at()->set_nanos(static_cast<int32_t>(created_ms % 1000 * 1'000'000));
+  *message.mutable_created_at() = TimeUtil::MillisecondsToTimestamp(absl::ToUnixMillis(order.created));
 }
 
 }  // namespace sagamesh::orders

@@ -44,10 +44,10 @@ void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrie
   if (group_commit_ == nullptr) {
     return finish(DatabaseUnavailable(error::kDomain), false);
   }
-  group_commit_->Submit({std::move(command), std::move(barrier), ends}, deadline, priority,
+  group_commit_->Submit({std::move(command), {std::move(barrier)}, ends}, deadline, priority,
                         [finish = std::move(finish)](absl::Status status, Operation& finished) mutable {
                           if (!status.ok()) return finish(std::move(status), false);
-                          finish(std::move(finished.result), finished.replayed);
+                          finish(std::move(finished.result), finished.guard.replayed);
                         });
 }
 
@@ -57,58 +57,39 @@ absl::StatusOr<BatchEffect> OrderWrites::RunBatch(sql::Connection& connection,
   std::vector<BarrierKey> keys;
   std::set<std::string> order_ids;
   for (const Operation* operation : operations) {
-    if (operation->barrier.has_value()) keys.push_back(operation->barrier->key);
+    if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
     order_ids.insert(OrderIdOf(operation->command));
   }
   SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, std::move(keys), clock_.Now()));
   WorkingSet set;
   SAGAMESH_RETURN_IF_ERROR(LoadOrders(connection, order_ids, set));
 
-  for (Operation* operation : operations) RunOperation(set, barrier, *operation);
+  for (Operation* operation : operations) operation->result = RunOperation(set, barrier, *operation);
 
   SAGAMESH_ASSIGN_OR_RETURN(const bool changed, SaveOrders(connection, set));
   SAGAMESH_ASSIGN_OR_RETURN(const int marked, barrier.Save(connection));
   return changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
 }
 
-void OrderWrites::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation) {
-  operation.replayed = false;
-  BarrierRow* row = nullptr;
-  if (operation.barrier.has_value()) {
-    row = &barrier.Get(operation.barrier->key);
-    const Verdict verdict = CheckBarrier(*row, *operation.barrier, clock_.Now(), options_.barrier_retention);
-    if (const auto* refusal = std::get_if<absl::Status>(&verdict)) {
-      operation.result = *refusal;
-      return;
-    }
-    if (const auto* replay = std::get_if<Replay>(&verdict)) {
-      operation.replayed = true;
-      absl::StatusOr<std::string> reply = StoredReply(*replay);
-      if (reply.ok()) {
-        operation.result = Written{{}, true, *std::move(reply)};
-      } else {
-        operation.result = reply.status();
-      }
-      return;
-    }
+absl::StatusOr<Written> OrderWrites::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation) {
+  if (auto end = barrier.End(operation.guard, clock_.Now(), options_.barrier_retention)) {
+    if (!end->ok()) return end->status();
+    return Written{.stored_reply = **std::move(end)};
   }
   absl::StatusOr<Order> order = Decide(set, operation.command);
-  if (row != nullptr && order.ok() && operation.ends == Ends::kCall) {
+  const bool ends_call = operation.ends == Ends::kCall;
+  if (!order.ok()) {
+    // The domain's refusals are definite. An earlier write's refusal ends the call too, but an order never seen leaves
+    // no trace, and a key that is bound to another payload stays with that one.
+    if (ends_call || absl::IsFailedPrecondition(order.status())) barrier.Store(operation.guard, order.status());
+    return order.status();
+  }
+  if (ends_call) {
     ::orders::v1::CreateOrderResponse response;  // every response that holds an order has the same fields
     Fill(*order, *response.mutable_order());
-    RecordSuccess(*row, *operation.barrier, SerializeDeterministic(response));
+    barrier.Store(operation.guard, SerializeDeterministic(response));
   }
-  // The domain's refusals are definite. An earlier write's refusal ends the call too, but an order never seen leaves no
-  // trace, and a key that is bound to another payload stays with that one.
-  if (row != nullptr && !order.ok() &&
-      (operation.ends == Ends::kCall || order.status().code() == absl::StatusCode::kFailedPrecondition)) {
-    RecordRefusal(*row, *operation.barrier, order.status());
-  }
-  if (order.ok()) {
-    operation.result = Written{*std::move(order), false, ""};
-  } else {
-    operation.result = order.status();
-  }
+  return Written{*std::move(order)};
 }
 
 absl::StatusOr<Order> OrderWrites::Decide(WorkingSet& set, const OrderCommand& command) {

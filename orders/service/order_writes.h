@@ -57,11 +57,11 @@ using OrderCommand =
     std::variant<BeginDirectCommand, PriceDirectCommand, RefuseDirectCommand, CreateForSagaCommand, CheckConfirmCommand,
                  ConfirmCommand, MarkCancellingCommand, MarkExpiredCommand, FinishCancelCommand>;
 
-// What a write ended with. A replay is the call's stored end: nothing was decided anew, and the call is over.
+// What a write ended with.
 struct Written {
   Order order;
-  bool replayed = false;
-  std::string replayed_bytes;  // the stored response message
+  // The serialized response that was stored for the call: nothing was decided anew, and the call is over.
+  std::optional<std::string> stored_reply;
 };
 
 // Every write of the service: one group commit, guarded by the barrier. Thread-safe; never blocks.
@@ -75,7 +75,7 @@ class OrderWrites {
   };
   // Whether the write ends its call, so that its success is the one to store under the barrier.
   enum class Ends { kCall, kNothing };
-  // A refusal's status and whether it is a stored one.
+  // `replayed`: it is what an earlier call had stored.
   using Finish = absl::AnyInvocable<void(absl::StatusOr<Written>, bool replayed)>;
 
   OrderWrites(Options options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
@@ -91,14 +91,13 @@ class OrderWrites {
  private:
   struct Operation {
     OrderCommand command;
-    std::optional<BarrierCall> barrier;
+    Guard guard;
     Ends ends = Ends::kNothing;
     absl::StatusOr<Written> result = absl::UnknownError("not run");
-    bool replayed = false;
   };
 
   absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations);
-  void RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);
+  absl::StatusOr<Written> RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);
   absl::StatusOr<Order> Decide(WorkingSet& set, const OrderCommand& command);
 
   const Options options_;

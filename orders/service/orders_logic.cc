@@ -6,8 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/basket/basket.h"
 #include "common/paging/paging.h"
+#include "common/text/text.h"
 #include "orders/service/parts.h"
 #include "orders/store/order_store.h"
 
@@ -96,11 +96,10 @@ void OrdersLogic::ListOrders(const CallContext& context, const pb::ListOrdersReq
       parts_->reader, context, std::move(done),
       [filter = *std::move(filter),
        name = ListName(request)](sql::Connection& connection) mutable -> absl::StatusOr<pb::ListOrdersResponse> {
-        const size_t limit = filter.limit++;  // one more tells whether there is a next page
+        const int page_size = filter.limit++;
         SAGAMESH_ASSIGN_OR_RETURN(std::vector<Order> orders, orders::ListOrders(connection, filter));
         pb::ListOrdersResponse response;
-        if (orders.size() > limit) {
-          orders.resize(limit);
+        if (CutPage(page_size, orders)) {
           response.set_next_page_token(
               MakePageToken(name, {absl::StrCat(absl::ToUnixMillis(orders.back().created)), orders.back().id}));
         }

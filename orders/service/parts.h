@@ -62,10 +62,10 @@ struct Call {
       Refuse(written.status(), replayed);
       return true;
     }
-    if (!written->replayed) return false;
+    if (!written->stored_reply.has_value()) return false;
     Response response;
-    response.ParseFromString(written->replayed_bytes);
-    done(std::move(response), {true});
+    response.ParseFromString(*written->stored_reply);
+    done(std::move(response), {replayed});
     return true;
   }
 };
@@ -77,14 +77,6 @@ absl::Status GuardCall(Call<Response>& call, absl::string_view method, const goo
   SAGAMESH_ASSIGN_OR_RETURN(call.barrier,
                             MakeBarrierCall(error::kDomain, call.context, method, SerializeDeterministic(request), ""));
   return absl::OkStatus();
-}
-
-// A saga's call must be of the kind that the method is.
-inline absl::Status CheckSagaOp(const CallContext& context, SagaOp op) {
-  if (!context.saga.has_value() || context.saga->op == op) return absl::OkStatus();
-  return InvalidField(
-      error::kDomain, "saga-op",
-      op == SagaOp::kAction ? "must be action for this method" : "must be compensation for this method");
 }
 
 // The context of a call to the stock on behalf of `context`: the saga's, never the caller's key, and a fault only if it

@@ -53,6 +53,15 @@ TEST_F(SagaFlows, ARepeatIsAnsweredFromTheStoreByTheSameBytes) {
   EXPECT_EQ(Commits(), before);
 }
 
+TEST_F(SagaFlows, ACallWhoseOwnCommitWasUnknownIsNoReplay) {
+  database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  const auto created = CreateIt();
+  ASSERT_OK(created.response);
+  EXPECT_EQ(database_.commits_to_come(), 0u);
+  EXPECT_FALSE(created.info.replayed);
+  EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
+}
+
 TEST_F(SagaFlows, ARefusalOfTheStockIsPassedOnAndLeavesNoOrder) {
   stock_.available = 1;
   EXPECT_THAT(CreateIt().response, IsError(Code::kFailedPrecondition, "INSUFFICIENT_STOCK"));

@@ -17,9 +17,9 @@ std::vector<sql::Migration> Migrations() {
   // Keys are VARBINARY: they are compared byte by byte, never by a collation.
   orders.mysql_statements = {
       "CREATE TABLE orders (order_id VARBINARY(256) NOT NULL PRIMARY KEY, customer_id BIGINT NOT NULL, "
-      "status INT NOT NULL, item_lines MEDIUMBLOB NOT NULL, total_cents BIGINT NOT NULL, saga_id VARBINARY(64) NOT "
-      "NULL, "
-      "created_ms BIGINT NOT NULL, sweep_ms BIGINT, KEY orders_by_customer (customer_id, created_ms, order_id), "
+      "status INT NOT NULL, item_lines MEDIUMBLOB NOT NULL, total_cents BIGINT NOT NULL, "
+      "saga_id VARBINARY(64) NOT NULL, created_ms BIGINT NOT NULL, sweep_ms BIGINT, "
+      "KEY orders_by_customer (customer_id, created_ms, order_id), "
       "KEY orders_by_time (created_ms, order_id), KEY orders_to_sweep (sweep_ms))"};
   return {orders, BarrierMigration(2)};
 }

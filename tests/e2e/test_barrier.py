@@ -1,26 +1,19 @@
 """Layer 2 of idempotency: every row of the barrier's table in docs/semantics.md, by calls that look like a saga's."""
 
-import random
-import time
 import uuid
 
 import grpc
 import pytest
 
-from stack import fault, saga_metadata
-from stubs import customers_pb2, orders_pb2, reason
-
-
-def saga_id(age_seconds=0):
-    milliseconds = int((time.time() - age_seconds) * 1000)
-    return str(uuid.UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62) | random.getrandbits(60)))
+from stack import fault, new_saga_id, saga_metadata
+from stubs import coordinator_pb2, customers_pb2, orders_pb2, reason
 
 
 class Caller:
     """Calls the steps of one made-up saga's order, at `epoch`."""
 
     def __init__(self, stack, sku):
-        self.stack, self.sku, self.saga = stack, sku, saga_id()
+        self.stack, self.sku, self.saga = stack, sku, new_saga_id()
         self.order_id = f"order-{self.saga[-12:]}"
 
     def create(self, epoch=1, quantity=2, step="create_order", **faults):
@@ -30,12 +23,14 @@ class Caller:
         return self.stack.orders().CreateOrder(request, metadata=metadata, timeout=10).order
 
     def confirm(self, epoch=1):
-        return self.stack.orders().ConfirmOrder(orders_pb2.ConfirmOrderRequest(order_id=self.order_id), timeout=10,
-                                                metadata=saga_metadata(self.saga, "confirm_order", "action", epoch)).order
+        metadata = saga_metadata(self.saga, "confirm_order", "action", epoch)
+        return self.stack.orders().ConfirmOrder(orders_pb2.ConfirmOrderRequest(order_id=self.order_id),
+                                                metadata=metadata, timeout=10).order
 
     def cancel(self, epoch=1):
-        return self.stack.orders().CancelOrder(orders_pb2.CancelOrderRequest(order_id=self.order_id), timeout=10,
-                                               metadata=saga_metadata(self.saga, "create_order", "compensation", epoch)).order
+        metadata = saga_metadata(self.saga, "create_order", "compensation", epoch)
+        return self.stack.orders().CancelOrder(orders_pb2.CancelOrderRequest(order_id=self.order_id),
+                                               metadata=metadata, timeout=10).order
 
 
 @pytest.fixture
@@ -108,7 +103,7 @@ def test_a_lower_epoch_is_refused_before_any_stored_result(caller):
 
 
 def test_the_stock_has_a_barrier_of_its_own(stack, sku):
-    saga, stock = saga_id(), stack.stock()
+    saga, stock = new_saga_id(), stack.stock()
     order_id = f"order-{saga[-12:]}"
     reserve = customers_pb2.ReserveStockRequest(order_id=order_id, customer_id=1, items=[{"sku": sku, "quantity": 2}])
     release = customers_pb2.ReleaseReservationRequest(order_id=order_id)
@@ -137,7 +132,7 @@ def test_an_operation_that_the_method_is_not_is_refused(stack, caller, method, o
 
 
 @pytest.mark.parametrize("name,value", [
-    ("saga-id", str(uuid.uuid4())), ("saga-id", "x"), ("saga-id", saga_id(age_seconds=-86400)), ("saga-op", "undo"),
+    ("saga-id", str(uuid.uuid4())), ("saga-id", "x"), ("saga-id", new_saga_id(age_seconds=-86400)), ("saga-op", "undo"),
     ("saga-epoch", "0"), ("saga-epoch", "-1"), ("saga-epoch", "x"), ("saga-epoch", str(2**63)), ("saga-step", "")])
 def test_bad_saga_metadata_is_refused_by_name(caller, name, value):
     metadata = [(n, value if n == name else v) for n, v in saga_metadata(caller.saga, "s", "action", 1)]
@@ -150,9 +145,8 @@ def test_bad_saga_metadata_is_refused_by_name(caller, name, value):
 
 
 def test_a_coordinator_is_no_participant(stack, sku):
-    from stubs import coordinator_pb2
     request = coordinator_pb2.ProcessOrderRequest(customer_id=1, items=[{"sku": sku, "quantity": 1}])
-    metadata = saga_metadata(saga_id(), "s", "action", 1)
+    metadata = saga_metadata(new_saga_id(), "s", "action", 1)
     assert refused(stack.coordinator().ProcessOrder, request, metadata=metadata) == (
         "INVALID_ARGUMENT", "SAGA_METADATA_NOT_ALLOWED")
     assert stack.counts(sku) == (100, 0, 0)

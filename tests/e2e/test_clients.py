@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -54,7 +53,7 @@ def test_the_documented_cases_by_grpcurl(stack, sku):
 
 
 def test_the_python_example_runs(stack, sku):
-    example = pathlib.Path(ROOT) / "examples" / "python" / "client.py"
+    example = ROOT / "examples" / "python" / "client.py"
     result = subprocess.run([sys.executable, str(example), "--target", stack.address("coordinator"), "--sku", sku],
                             capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr

@@ -2,7 +2,7 @@
 
 import re
 
-from stack import CONFIRM, fault
+from stack import CONFIRM, error_info_of, fault
 
 
 def test_happy_flow_confirms_the_order_and_takes_the_stock(stack, sku):
@@ -44,9 +44,8 @@ def test_a_failing_confirm_compensates_also_after_the_same_json_succeeded(stack,
     for code, http in ((13, 500), (9, 400)):
         reply = stack.process([(sku, 1)], **fault(CONFIRM, abort=code))
         assert reply.status_code == http, reply.text
-        error = reply.json()
-        assert error["code"] == code
-        info = next(d for d in error["details"] if d["@type"].endswith("ErrorInfo"))
+        assert reply.json()["code"] == code
+        info = error_info_of(reply)
         assert info["reason"] == "FAULT_INJECTED"
         saga = stack.get("coordinator", f"/v1/sagas/{info['metadata']['saga_id']}").json()
         assert saga["state"] == "COMPENSATED"

@@ -5,7 +5,7 @@ import concurrent.futures
 import grpc
 import pytest
 
-from stack import CONFIRM, eventually, fault
+from stack import CONFIRM, error_info_of, eventually, fault
 from stubs import coordinator_pb2, error_info, reason
 
 
@@ -46,7 +46,7 @@ def test_an_explicit_key_with_another_payload_is_refused_and_has_no_effect(stack
     reply = stack.process([(sku, 2)], **key)
     assert reply.status_code == 422
     assert reply.json()["code"] == 3
-    assert any(d.get("reason") == "IDEMPOTENCY_KEY_REUSED" for d in reply.json()["details"])
+    assert error_info_of(reply)["reason"] == "IDEMPOTENCY_KEY_REUSED"
     assert stack.counts(sku) == (99, 0, 1)
     again = stack.process([(sku, 1)], **key)
     assert again.content == first.content and again.headers["Idempotent-Replayed"] == "true"

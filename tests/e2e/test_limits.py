@@ -8,7 +8,7 @@ import time
 import grpc
 import pytest
 
-from stack import CONFIRM, Stack, eventually, fault, saga_metadata
+from stack import CONFIRM, Stack, error_info_of, eventually, fault, saga_metadata
 from stubs import coordinator_pb2, error_details_pb2, orders_pb2, reason, status_of
 
 
@@ -26,7 +26,7 @@ def test_a_full_coordinator_refuses_with_retry_after_and_stores_nothing(own_stac
         for reply in (stack.process([("prod-123", 2)], **key),
                       stack.process([("prod-123", 2)], **key, Prefer="respond-async")):
             assert reply.status_code == 429 and reply.headers["Retry-After"] == "1"
-            assert any(d.get("reason") == "SAGAS_IN_FLIGHT" for d in reply.json()["details"])
+            assert error_info_of(reply)["reason"] == "SAGAS_IN_FLIGHT"
         with pytest.raises(grpc.RpcError) as refused:
             stack.coordinator().ProcessOrder(
                 coordinator_pb2.ProcessOrderRequest(customer_id=1, items=[{"sku": "prod-123", "quantity": 2}]))
@@ -164,7 +164,7 @@ def test_a_shutdown_sends_callers_away_before_its_grace_is_over_and_their_saga_g
         eventually(stack.open_sagas)
         assert stack.terminate("coordinator") == 0
         assert waiting.result().status_code == 503
-        assert any(d.get("reason") == "SHUTTING_DOWN" for d in waiting.result().json()["details"])
+        assert error_info_of(waiting.result())["reason"] == "SHUTTING_DOWN"
     stack.start("coordinator")
     eventually(lambda: not stack.open_sagas())
     again = stack.process([("prod-123", 1)], **fault(CONFIRM, delay_ms=800))

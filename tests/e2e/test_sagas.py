@@ -5,7 +5,7 @@ import concurrent.futures
 import grpc
 import pytest
 
-from stack import CONFIRM, eventually, fault
+from stack import CONFIRM, error_info_of, eventually, fault
 from stubs import coordinator_pb2, reason, saga_pb2
 
 
@@ -98,7 +98,7 @@ def test_a_watch_tells_every_durable_change_and_resumes(stack, sku):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         reply = pool.submit(stack.process, [(sku, 1)], **fault(CONFIRM, abort=9), **{"Idempotency-Key": sku}).result()
         assert reply.status_code == 400
-        saga_id = next(d for d in reply.json()["details"] if "metadata" in d)["metadata"]["saga_id"]
+        saga_id = error_info_of(reply)["metadata"]["saga_id"]
         states, token = states_of(stream, saga_id)
     stream.cancel()
     assert states == ["RUNNING", "COMPENSATING", "COMPENSATED"]
