@@ -253,8 +253,10 @@ void CheckTurns(const Snapshot& snapshot, Violations& violations) {
   std::map<std::pair<engine::KeyKind, std::string>, std::vector<const SagaRecord*>> of_key;
   for (const auto& [id, saga] : snapshot.sagas) of_key[{saga.key_kind, saga.key}].push_back(&saga);
   for (auto& [key, sagas] : of_key) {
-    std::sort(sagas.begin(), sagas.end(),
-              [](const SagaRecord* a, const SagaRecord* b) { return a->created < b->created; });
+    // While a clock that was set back catches up, many share one time: whichever ended in it was the first.
+    std::sort(sagas.begin(), sagas.end(), [](const SagaRecord* a, const SagaRecord* b) {
+      return std::tie(a->created, a->updated) < std::tie(b->created, b->updated);
+    });
     for (size_t i = 1; i < sagas.size(); i++) {
       if (engine::IsFinal(sagas[i - 1]->phase) && sagas[i - 1]->updated <= sagas[i]->created) continue;
       Add(violations, "5: key ", key.second, " had two sagas at once, ", sagas[i - 1]->saga_id, " and ",

@@ -199,6 +199,17 @@ TEST_F(CheckersTest, TwoSagasForOneKeyAtOnceAreFound) {
   EXPECT_THAT(Found(), HasSubstr("5: key key had two sagas at once, saga-2 and saga-3"));
 }
 
+TEST_F(CheckersTest, SagasOfOneKeyThatBeganInTheSameInstantAreInTheOrderOfTheirEnds) {
+  AddCompensated("saga-3", "order-3", 1);
+  for (const char* id : {"saga-2", "saga-3"}) {
+    snapshot_.sagas[id].key = "key";
+    snapshot_.sagas[id].error_definite = false;
+    snapshot_.sagas[id].created = snapshot_.sagas[id].updated = now_;
+  }
+  snapshot_.sagas["saga-2"].updated += absl::Seconds(1);
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
 TEST_F(CheckersTest, TwoAnswersOfOneSagaAreFound) {
   Answer other = history_[0];
   auto response = ::coordinator::v1::ProcessOrderResponse();
