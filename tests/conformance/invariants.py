@@ -19,7 +19,7 @@ SWEEP_LAG_MS = 15_000  # a direct order is ended at latest this long after its t
 SAGA_SCOPE = "saga"  # of a saga's barrier row
 ORDER_SAGA = "process_order"  # the definition whose steps are at orders and customers
 # The coordinator's own words about a saga, not the saga's answer.
-NOT_THE_SAGAS_ANSWER = ("SAGA_STILL_RUNNING", "SAGA_PARKED", "SHUTTING_DOWN")
+NOT_THE_SAGAS_ANSWER = ("SAGA_STILL_RUNNING", "TOO_MANY_WAITERS", "SAGA_PARKED", "SHUTTING_DOWN")
 
 # What stock an order's movement takes and gives, in units of its quantity: (available, reserved, sold).
 EFFECTS = {"reserve": (-1, 1, 0), "commit": (0, -1, 1), "release": (1, -1, 0), "reversal": (1, 0, -1)}

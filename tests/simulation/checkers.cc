@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -308,8 +309,8 @@ void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Vio
       continue;
     }
     const std::string reason = answer.reply.ok() ? "" : GetReason(answer.reply.status());
-    // The caller's own wait ended, or the saga waits for an operator: not the saga's answer.
-    if (reason == "SAGA_STILL_RUNNING" || (reason == "SAGA_PARKED" && saga->second.phase == Phase::kParked)) continue;
+    // The caller's own wait, or the saga waits for an operator: not the saga's answer.
+    if (IsOfTheWait(reason) || (reason == "SAGA_PARKED" && saga->second.phase == Phase::kParked)) continue;
     const std::string bytes = answer.reply.ok() ? *answer.reply : SerializeStatus(answer.reply.status());
     bytes_of_saga[saga_id].insert(bytes);
     const std::string& stored = answer.reply.ok() ? saga->second.result : saga->second.error;

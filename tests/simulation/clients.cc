@@ -39,6 +39,8 @@ std::string SagaOf(const Answer& answer) {
   return found == info->metadata().end() ? "" : found->second;
 }
 
+bool IsOfTheWait(absl::string_view reason) { return reason == "SAGA_STILL_RUNNING" || reason == "TOO_MANY_WAITERS"; }
+
 void Clients::StockTheShop() {
   for (uint32_t id = 1; id <= kCustomers; id++) {
     ::customers::v1::CreateCustomerRequest request;

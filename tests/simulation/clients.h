@@ -51,6 +51,8 @@ struct Answer {
 
 // The saga that an answer of ProcessOrder is about; "" if it names none.
 std::string SagaOf(const Answer& answer);
+// Whether a refusal for this reason, though it names a saga, speaks of the caller's wait and not of the saga's end.
+bool IsOfTheWait(absl::string_view reason);
 
 // The clients of the shop: each wants something, asks for it, perhaps twice at once, and repeats it when the answer
 // does not say. Everything they do is drawn from the seed.

@@ -95,8 +95,8 @@ void CountReused(const Snapshot& snapshot, const std::vector<const Answer*>& ord
   for (const Answer* answer : orders) {
     const auto saga = snapshot.sagas.find(SagaOf(*answer));
     const bool final_error = !answer->reply.ok() && !answer->info.compensating && saga != snapshot.sagas.end() &&
-                             ReasonOf(answer->reply) != "SAGA_STILL_RUNNING" &&
-                             saga->second.phase == Phase::kCompensated && !saga->second.error_definite;
+                             !IsOfTheWait(ReasonOf(answer->reply)) && saga->second.phase == Phase::kCompensated &&
+                             !saga->second.error_definite;
     if (final_error) undone.try_emplace(saga->first, answer->answered);
   }
   for (const Answer* answer : orders) {
