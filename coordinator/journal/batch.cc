@@ -44,7 +44,10 @@ absl::StatusOr<BatchEffect> Batch::Run() {
   incarnation_ = replica_.incarnation();
   stamp_ms_ = replica_.Stamp();
   now_ = absl::FromUnixMillis(stamp_ms_);
+  const SagaVersions::Map doubted = replica_.doubted().All();
+  operations_.front()->made.insert(doubted.begin(), doubted.end());
   SAGAMESH_RETURN_IF_ERROR(Load());
+  PublishMade();
   for (Operation* operation : operations_) {
     std::visit([this, operation](auto& what) { Apply(*operation, what); }, operation->what);
   }
@@ -55,6 +58,7 @@ absl::Status Batch::Load() {
   std::set<std::string> hashes;
   std::set<std::string> ids;
   for (Operation* operation : operations_) {
+    for (const auto& [id, version] : operation->made) ids.insert(id);
     if (const auto* start = std::get_if<StartOperation>(&operation->what)) {
       hashes.insert(KeyHash(start->saga));
     } else if (const auto* write = std::get_if<WriteOperation>(&operation->what)) {
@@ -65,7 +69,7 @@ absl::Status Batch::Load() {
       SAGAMESH_RETURN_IF_ERROR(FindDue(*load, due));
       ids.insert(due.begin(), due.end());
     } else if (auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what)) {
-      heartbeat->lost = replica_.lost();
+      heartbeat->lost = replica_.lost().All();
       for (const auto& [id, version] : heartbeat->lost) ids.insert(id);
     }
   }
@@ -75,6 +79,17 @@ absl::Status Batch::Load() {
   }
   SAGAMESH_ASSIGN_OR_RETURN(sagas_, LoadSagas(connection_, {ids.begin(), ids.end()}));
   return absl::OkStatus();
+}
+
+void Batch::PublishMade() {
+  for (Operation* operation : operations_) {
+    for (const auto& [id, version] : operation->made) {
+      const auto found = sagas_.find(id);
+      if (found != sagas_.end() && found->second.record.version == version) {
+        operation->changed.push_back(found->second.record);
+      }
+    }
+  }
 }
 
 absl::Status Batch::FindDue(const LoadDueOperation& load, std::vector<std::string>& ids) {
@@ -96,6 +111,7 @@ void Batch::Touch(SagaRow& saga, Operation& operation) {
   saga.record.updated = now_;
   saga.dirty = true;
   operation.changed.push_back(saga.record);
+  operation.made[saga.record.saga_id] = saga.record.version;
 }
 
 bool Batch::IsOurs(const SagaRow& saga) const { return saga.open_owner == incarnation_; }
@@ -116,7 +132,6 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
     return;
   }
   if (held != nullptr && held->saga_id == start.saga.saga_id) {
-    operation.changed.push_back(*held);
     start.claimed = Claimed{outcome, *held};
     return;
   }
@@ -148,7 +163,6 @@ void Batch::Apply(Operation& operation, WriteOperation& write) {
   if (IsWritten(saga, write.saga)) {
     write.outcome = WriteOutcome::kWritten;
     write.written = saga.record;
-    operation.changed.push_back(saga.record);
     return;
   }
   if (!IsOurs(saga) || saga.record.owner != write.saga.owner || saga.record.epoch != write.saga.epoch ||
@@ -188,7 +202,6 @@ void Batch::Apply(Operation& operation, LoadDueOperation& load) {
     if (chosen != load.chosen.end() && saga.record.version == chosen->second && !saga.due_ms.has_value()) {
       // Taken by an earlier run whose COMMIT was unknown.
       loaded_.insert(id);
-      operation.changed.push_back(saga.record);
       load.loaded.push_back(saga.record);
       continue;
     }
@@ -244,6 +257,7 @@ absl::Status Batch::Sweep() {
     if (heartbeat == nullptr) continue;
     SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> taken, TakeOver(connection_, replica_, kSweepPageSagas));
     operation->changed.insert(operation->changed.end(), taken.begin(), taken.end());
+    for (const SagaRecord& record : taken) operation->made[record.saga_id] = record.version;
     heartbeat->swept = static_cast<int>(taken.size()) < kSweepPageSagas;
     wrote_ |= !taken.empty();
     return absl::OkStatus();

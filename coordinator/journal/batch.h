@@ -47,7 +47,10 @@ struct ReleaseOperation {};
 struct Operation {
   std::variant<StartOperation, WriteOperation, LoadDueOperation, HeartbeatOperation, ReleaseOperation> what;
   absl::Status status;
+  // The sagas as this transaction leaves them, to be published.
   std::vector<SagaRecord> changed;
+  // What the runs so far have written, or would have: a run whose COMMIT was unknown may have made it durable.
+  SagaVersions::Map made;
 };
 
 // One transaction: loads and locks the rows that its operations need (lease, keys, sagas), lets each operation decide
@@ -61,6 +64,8 @@ class Batch {
 
  private:
   absl::Status Load();
+  // Publishes what an earlier run or an earlier transaction made durable without our being told.
+  void PublishMade();
   absl::Status FindDue(const LoadDueOperation& load, std::vector<std::string>& ids);
   void Apply(Operation& operation, StartOperation& start);
   void Apply(Operation& operation, WriteOperation& write);

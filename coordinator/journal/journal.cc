@@ -94,8 +94,13 @@ struct Journal::State {
     if (!opened) return finish(DatabaseUnavailable(kDomain), operation);
     commit.Submit(std::move(operation), deadline, priority,
                   [this, finish = std::move(finish)](absl::Status status, Operation& done) mutable {
-                    if (status.ok()) status = done.status;
-                    if (status.ok() && !done.changed.empty() && on_commit) on_commit(done.changed);
+                    if (status.ok()) {
+                      replica.doubted().Remove(done.made);
+                      if (!done.changed.empty() && on_commit) on_commit(done.changed);
+                      status = done.status;
+                    } else {
+                      replica.doubted().Add(done.made);
+                    }
                     finish(std::move(status), done);
                   });
   }
@@ -176,7 +181,7 @@ void Journal::Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<voi
                  [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    auto& start = std::get<StartOperation>(operation.what);
                    if (status.ok()) return done(*std::move(start.claimed));
-                   if (start.attempted) state->replica.Lose(start.saga.saga_id, 1);
+                   if (start.attempted) state->replica.lost().Add({{start.saga.saga_id, 1}});
                    done(std::move(status));
                  });
 }
@@ -201,10 +206,10 @@ void Journal::LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vec
                      // An earlier, failed LoadDue may have lost the same version of them.
                      std::map<std::string, uint64_t> found;
                      for (const SagaRecord& record : load.loaded) found[record.saga_id] = record.version;
-                     state->replica.Found(found);
+                     state->replica.lost().Remove(found);
                      return done(std::move(load.loaded));
                    }
-                   for (const auto& [id, version] : load.chosen) state->replica.Lose(id, version);
+                   state->replica.lost().Add(load.chosen);
                    done(std::move(status));
                  });
 }
@@ -228,12 +233,12 @@ void Journal::State::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
 }
 
 void Journal::State::Mend(bool lease_held, absl::AnyInvocable<void(absl::Status)> done) {
-  if (lease_held && !replica.sweep_wanted() && replica.lost().empty()) return done(absl::OkStatus());
+  if (lease_held && !replica.sweep_wanted() && replica.lost().All().empty()) return done(absl::OkStatus());
   Submit(Operation{.what = HeartbeatOperation{}}, absl::InfiniteFuture(), Priority::kAccepted,
          [this, done = std::move(done)](absl::Status status, Operation& operation) mutable {
            const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);
            if (status.ok()) {
-             replica.Found(heartbeat.lost);
+             replica.lost().Remove(heartbeat.lost);
              if (heartbeat.swept) replica.SweepDone();
            }
            done(std::move(status));

@@ -93,5 +93,36 @@ TEST_F(JournalUnknownCommitTest, ASagaWhoseStarterWasToldUnavailableThoughItWasC
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
+TEST_F(JournalUnknownCommitTest, AWriteThatWasMadeButNotToldIsPublishedBeforeWhatComesAfterIt) {
+  const SagaRecord saga = MustStart("key");
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  process_->database().SetAway(true);  // nobody can find out
+  SagaRecord end = saga;
+  end.phase = Phase::kSucceeded;
+  const auto told = AwaitAsTimePasses(std::async(std::launch::async, [&] { return process_->Write(end); }));
+  EXPECT_EQ(told.first.status().code(), absl::StatusCode::kUnavailable);
+  process_->database().SetAway(false);
+  const SagaRecord later = MustStart("another key");
+  const std::vector<SagaRecord> published = process_->published();
+  ASSERT_EQ(published.size(), 3u);
+  EXPECT_EQ(published[1].saga_id, saga.saga_id);
+  EXPECT_EQ(published[1].phase, Phase::kSucceeded);
+  EXPECT_EQ(published[2].saga_id, later.saga_id);
+  MustStart("one more");  // and it is published once
+  EXPECT_EQ(process_->published().size(), 4u);
+}
+
+TEST_F(JournalUnknownCommitTest, ATakeoverWhoseCommitWasUnknownIsPublished) {
+  const SagaRecord saga = MustStart("key");
+  process_->Execute("UPDATE leases SET closed = 1");
+  MustStart("another key");  // under a new incarnation; the next heartbeat takes what the old one had
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
+  ASSERT_OK(process_->Heartbeat());
+  const std::vector<SagaRecord> published = process_->published();
+  ASSERT_EQ(published.size(), 3u);
+  EXPECT_EQ(published[2].saga_id, saga.saga_id);
+  EXPECT_EQ(published[2].epoch, 2u);
+}
+
 }  // namespace
 }  // namespace sagamesh::journal

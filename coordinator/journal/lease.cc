@@ -104,22 +104,22 @@ bool Replica::leaving() const {
   return leaving_;
 }
 
-void Replica::Lose(const std::string& saga_id, uint64_t version) {
+void SagaVersions::Add(const Map& versions) {
   MutexLock lock(mutex_);
-  lost_[saga_id] = version;
+  for (const auto& [saga_id, version] : versions) versions_[saga_id] = version;
 }
 
-std::map<std::string, uint64_t> Replica::lost() const {
+void SagaVersions::Remove(const Map& versions) {
   MutexLock lock(mutex_);
-  return lost_;
-}
-
-void Replica::Found(const std::map<std::string, uint64_t>& found) {
-  MutexLock lock(mutex_);
-  for (const auto& [saga_id, version] : found) {
-    const auto entry = lost_.find(saga_id);
-    if (entry != lost_.end() && entry->second == version) lost_.erase(entry);
+  for (const auto& [saga_id, version] : versions) {
+    const auto entry = versions_.find(saga_id);
+    if (entry != versions_.end() && entry->second == version) versions_.erase(entry);
   }
+}
+
+SagaVersions::Map SagaVersions::All() const {
+  MutexLock lock(mutex_);
+  return versions_;
 }
 
 absl::Status HoldLease(sql::Connection& connection, Replica& replica, bool& wrote) {

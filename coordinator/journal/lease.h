@@ -19,6 +19,21 @@ namespace sagamesh::journal {
 // A saga that this many owners in a row took over without a write of theirs is parked by the next.
 inline constexpr uint32_t kTakeoversMax = 3;
 
+// Sagas, each with a version. Thread-safe.
+class SagaVersions {
+ public:
+  using Map = std::map<std::string, uint64_t>;
+
+  void Add(const Map& versions);
+  // Those that still have that version.
+  void Remove(const Map& versions);
+  Map All() const;
+
+ private:
+  mutable Mutex mutex_;
+  Map versions_ ABSL_GUARDED_BY(mutex_);
+};
+
 // Who this process is in the journal, and what its transactions share. Thread-safe.
 class Replica {
  public:
@@ -41,10 +56,12 @@ class Replica {
   bool leaving() const;
 
   // Sagas whose owner may have been told of no success although a transaction of ours that took them into memory was
-  // committed: by id, the version that it wrote. A heartbeat makes them due.
-  void Lose(const std::string& saga_id, uint64_t version);
-  std::map<std::string, uint64_t> lost() const;
-  void Found(const std::map<std::string, uint64_t>& found);
+  // committed: the version that it wrote. A heartbeat makes them due.
+  SagaVersions& lost() { return lost_; }
+
+  // What transactions of ours would have written whose outcome we gave up to look for. The next one finds out, and
+  // publishes it before its own changes: whoever resumes a watch from those would never read it.
+  SagaVersions& doubted() { return doubted_; }
 
  private:
   Clock& clock_;
@@ -55,7 +72,8 @@ class Replica {
   bool sweep_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t last_stamp_ms_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, uint64_t> lost_ ABSL_GUARDED_BY(mutex_);
+  SagaVersions lost_;
+  SagaVersions doubted_;
 };
 
 // By the database's clock, and only if the lease is open: false if it was closed or is gone. One statement, which needs
