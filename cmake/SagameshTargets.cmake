@@ -51,10 +51,12 @@ function(sagamesh_only_for_tests name)
   endif()
 endfunction()
 
-# sagamesh_test(name SOURCES ... DEPS ... [NO_TSAN]): one GoogleTest program, one ctest test of that name, label "unit".
+# sagamesh_test(name SOURCES ... DEPS ... [NO_TSAN] [SERVERS]): one GoogleTest program, one ctest test of that name, label
+# "unit".
 # NO_TSAN: it links gRPC, which is not instrumented, or runs on fibres, which ThreadSanitizer does not follow.
+# SERVERS: its instantiations named "Servers" run once more, against real database servers (tests/databases/servers.py).
 function(sagamesh_test name)
-  cmake_parse_arguments(ARG "NO_TSAN" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "NO_TSAN;SERVERS" "" "SOURCES;DEPS" ${ARGN})
   if(NOT SAGAMESH_BUILD_TESTS OR (ARG_NO_TSAN AND SAGAMESH_SANITIZE STREQUAL "thread"))
     return()
   endif()
@@ -66,4 +68,9 @@ function(sagamesh_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120
     ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+  if(ARG_SERVERS AND NOT SAGAMESH_SANITIZE)
+    add_test(NAME ${name}_on_servers COMMAND ${name} --gtest_filter=Servers/*)
+    set_tests_properties(${name}_on_servers PROPERTIES
+      LABELS servers TIMEOUT 300 RUN_SERIAL TRUE FAIL_REGULAR_EXPRESSION "Running 0 tests")
+  endif()
 endfunction()

@@ -8,7 +8,8 @@
 #include "coordinator/environment.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051", "gRPC address, HOST:PORT");
-ABSL_FLAG(std::string, db, "sqlite:var/coordinator.db", "database, sqlite:PATH");
+ABSL_FLAG(std::string, db, "sqlite:var/coordinator.db", "database, sqlite:PATH or mysql://USER@HOST:PORT/DATABASE");
+ABSL_FLAG(bool, allow_relaxed_durability, false, "take a database server whose COMMIT is not durable");
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
 ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
@@ -28,6 +29,7 @@ absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> ReadOptions() {
   options.process = {.domain = "coordinator",
                      .listen = absl::GetFlag(FLAGS_listen),
                      .db = absl::GetFlag(FLAGS_db),
+                     .allow_relaxed_durability = absl::GetFlag(FLAGS_allow_relaxed_durability),
                      .metrics = absl::GetFlag(FLAGS_metrics),
                      .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
                      .crash_at = absl::GetFlag(FLAGS_crash_at),

@@ -88,6 +88,12 @@ absl::Status CheckFences(BarrierRow& row, const BarrierCall& call, absl::Time no
   return absl::OkStatus();
 }
 
+std::string WhereKeys(size_t keys) {
+  std::string condition = " WHERE (id=? AND scope=?)";
+  for (size_t i = 1; i < keys; i++) condition += " OR (id=? AND scope=?)";
+  return condition;
+}
+
 }  // namespace
 
 absl::StatusOr<BarrierCall> MakeBarrierCall(absl::string_view domain, const CallContext& context,
@@ -146,12 +152,10 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::
                                               absl::Time now) {
   std::sort(keys.begin(), keys.end());
   BarrierRows rows;
-  std::string condition;
-  std::vector<sql::Value> parameters;
+  std::vector<sql::Value> parameters;  // ids and scopes
   std::vector<sql::Value> missing;
   for (BarrierKey& key : keys) {
     if (rows.entries_.contains(key)) continue;
-    absl::StrAppend(&condition, condition.empty() ? "" : " OR ", "(id=? AND scope=?)");
     parameters.insert(parameters.end(), {key.id, key.scope});
     missing.insert(missing.end(), {key.id, key.scope, sql::Blob{}, absl::ToUnixMillis(now)});
     Entry& entry = rows.entries_[std::move(key)];
@@ -159,13 +163,13 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::
   }
   if (parameters.empty()) return rows;
   if (connection.dialect() == sql::Dialect::kMysql) {
-    // Takes the exclusive lock of each row at once, present or not; a SELECT of missing rows would lock nothing.
-    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"},
-                                         {"id", "scope", "record", "created_ms"}, std::move(missing)));
+    SAGAMESH_RETURN_IF_ERROR(sql::InsertMissing(connection, "barrier", {"id", "scope"},
+                                                {"id", "scope", "record", "created_ms"}, std::move(missing)));
   }
   SAGAMESH_ASSIGN_OR_RETURN(
       const std::vector<sql::Row> found,
-      connection.Query(absl::StrCat("SELECT id, scope, record FROM barrier WHERE ", condition), parameters));
+      connection.Query(absl::StrCat("SELECT id, scope, record FROM barrier", WhereKeys(parameters.size() / 2)),
+                       parameters));
   for (const sql::Row& row : found) {
     Entry& entry = rows.entries_.at({row.Text(0), row.Text(1)});
     if (row.Text(2).empty()) continue;
@@ -195,10 +199,14 @@ void BarrierRows::Store(const Guard& guard, const absl::StatusOr<std::string>& r
 
 absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
   std::vector<sql::Value> values;
+  std::vector<sql::Value> unneeded;  // ids and scopes
   int changed = 0;
   for (auto& [key, entry] : entries_) {
     const bool untouched = entry.row.epoch == 0 && !entry.row.compensating && entry.row.results.empty();
-    if (untouched) continue;  // refused before anything was learnt of it
+    if (untouched) {  // refused before anything was learnt of it
+      if (entry.loaded.empty()) unneeded.insert(unneeded.end(), {key.id, key.scope});
+      continue;
+    }
     std::string encoded = Encode(entry.row);
     if (encoded == entry.loaded) continue;
     entry.loaded = encoded;
@@ -208,6 +216,11 @@ absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
   if (changed > 0) {
     SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"},
                                          {"id", "scope", "record", "created_ms"}, std::move(values)));
+  }
+  // Load made them to lock them.
+  if (connection.dialect() == sql::Dialect::kMysql && !unneeded.empty()) {
+    const std::string statement = absl::StrCat("DELETE FROM barrier", WhereKeys(unneeded.size() / 2));
+    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, unneeded).status());
   }
   return changed;
 }
@@ -221,7 +234,8 @@ sql::Migration BarrierMigration(int version) {
       "CREATE TABLE barrier (id TEXT NOT NULL, scope TEXT NOT NULL, record BLOB NOT NULL, created_ms INTEGER NOT NULL, "
       "PRIMARY KEY (id, scope)) WITHOUT ROWID"};
   migration.mysql_statements = {
-      "CREATE TABLE barrier (id VARBINARY(255) NOT NULL, scope VARBINARY(512) NOT NULL, record MEDIUMBLOB NOT NULL, "
+      "CREATE TABLE IF NOT EXISTS barrier (id VARBINARY(255) NOT NULL, scope VARBINARY(512) NOT NULL, record "
+      "MEDIUMBLOB NOT NULL, "
       "created_ms BIGINT NOT NULL, PRIMARY KEY (id, scope))"};
   return migration;
 }

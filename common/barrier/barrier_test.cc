@@ -7,19 +7,21 @@
 #include <string>
 
 #include "common/random/random.h"
-#include "common/sql/sqlite.h"
+#include "common/testing/engines.h"
 #include "common/testing/fake_clock.h"
 #include "common/testing/status_matchers.h"
-#include "common/testing/temp_dir.h"
 #include "common/uuid/uuid.h"
 
 namespace sagamesh {
 namespace {
 
 using ::absl::StatusCode;
+using ::sagamesh::testing::Engine;
+using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::IsError;
-using ::sagamesh::testing::TempDir;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 
 constexpr absl::Duration kRetention = absl::Hours(168);
 constexpr char kMethod[] = "orders.v1.OrdersService/CreateOrder";
@@ -218,7 +220,7 @@ TEST_F(BarrierTest, EachCallHasARowOfItsOwn) {
 }
 
 // Through a database.
-class BarrierRowsTest : public BarrierTest {
+class BarrierRowsTest : public BarrierTest, public ::testing::WithParamInterface<Engine> {
  protected:
   BarrierRowsTest() { EXPECT_OK(sql::Migrate(*connection_, {BarrierMigration(1)})); }
 
@@ -239,12 +241,11 @@ class BarrierRowsTest : public BarrierTest {
     return CheckBarrier(row, call, clock_.Now(), kRetention);
   }
 
-  TempDir directory_;
-  std::unique_ptr<sql::Database> database_ = sql::MakeSqliteDatabase(directory_.Path("t.db"), clock_);
+  std::unique_ptr<sql::Database> database_ = GetParam().open(clock_);
   std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);
 };
 
-TEST_F(BarrierRowsTest, AResultIsThereInTheNextTransaction) {
+TEST_P(BarrierRowsTest, AResultIsThereInTheNextTransaction) {
   const std::string bytes("\0\xff done", 7);
   EXPECT_EQ(Transaction(Action(5),
                         [&](BarrierRow& row) {
@@ -265,7 +266,7 @@ TEST_F(BarrierRowsTest, AResultIsThereInTheNextTransaction) {
       << "a replay wrote";
 }
 
-TEST_F(BarrierRowsTest, TheMarkOfACompensationWithoutAResultIsSaved) {
+TEST_P(BarrierRowsTest, TheMarkOfACompensationWithoutAResultIsSaved) {
   EXPECT_EQ(Transaction(Compensation(), [&](BarrierRow& row) { CheckIn(row, Compensation()); }), 1);
   Transaction(Action(), [&](BarrierRow& row) {
     const std::optional<BarrierEnd> end = CheckIn(row, Action());
@@ -274,7 +275,7 @@ TEST_F(BarrierRowsTest, TheMarkOfACompensationWithoutAResultIsSaved) {
   });
 }
 
-TEST_F(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
+TEST_P(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
   Transaction(Action(1), [&](BarrierRow& row) {
     CheckIn(row, Action(1));
     StoreEnd(row, Action(1), "done");
@@ -283,7 +284,7 @@ TEST_F(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
   Transaction(Action(1), [&](BarrierRow& row) { EXPECT_FALSE(CheckIn(row, Action(1))->stored); });
 }
 
-TEST_F(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {
+TEST_P(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {
   const auto run = [&](Guard& guard) {
     absl::StatusOr<std::string> reply;
     EXPECT_OK(connection_->Begin());
@@ -307,7 +308,7 @@ TEST_F(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {
   EXPECT_EQ(run(second), "done, replayed");
 }
 
-TEST_F(BarrierRowsTest, AnOperationWithoutACallIsGuardedByNothing) {
+TEST_P(BarrierRowsTest, AnOperationWithoutACallIsGuardedByNothing) {
   BarrierRows rows = *BarrierRows::Load(*connection_, {}, clock_.Now());
   Guard guard;
   EXPECT_FALSE(rows.End(guard, clock_.Now(), kRetention).has_value());
@@ -315,13 +316,13 @@ TEST_F(BarrierRowsTest, AnOperationWithoutACallIsGuardedByNothing) {
   EXPECT_EQ(*rows.Save(*connection_), 0);
 }
 
-TEST_F(BarrierRowsTest, ARefusedCallLeavesNoRow) {
+TEST_P(BarrierRowsTest, ARefusedCallLeavesNoRow) {
   saga_id_ = SagaId(kRetention * 2);
   EXPECT_EQ(Transaction(Action(), [&](BarrierRow& row) { CheckIn(row, Action()); }), 0);
   EXPECT_TRUE(connection_->Query("SELECT 1 FROM barrier")->empty());
 }
 
-TEST_F(BarrierRowsTest, ManyRowsOfOneTransactionAreLoadedAndSavedTogether) {
+TEST_P(BarrierRowsTest, ManyRowsOfOneTransactionAreLoadedAndSavedTogether) {
   std::vector<BarrierKey> keys;  // 200 of them, some named twice
   for (int i = 0; i < 300; i++) keys.push_back({std::to_string(i % 200), i % 2 == 0 ? "saga" : "key//m"});
   for (uint64_t epoch = 1; epoch <= 2; epoch++) {
@@ -339,7 +340,7 @@ TEST_F(BarrierRowsTest, ManyRowsOfOneTransactionAreLoadedAndSavedTogether) {
   }
 }
 
-TEST_F(BarrierRowsTest, ARowOfANewerFormatIsNotGuessedAt) {
+TEST_P(BarrierRowsTest, ARowOfANewerFormatIsNotGuessedAt) {
   Transaction(Action(), [&](BarrierRow& row) { CheckIn(row, Action()); });
   // Field 1, the format's version: 99.
   ASSERT_OK(connection_->Execute("UPDATE barrier SET record=?", {sql::Blob{std::string("\x08\x63", 2)}}));
@@ -347,6 +348,9 @@ TEST_F(BarrierRowsTest, ARowOfANewerFormatIsNotGuessedAt) {
   ASSERT_OK(connection_->Execute("UPDATE barrier SET record=?", {sql::Blob{"\xff\xff\xff"}}));
   EXPECT_EQ(BarrierRows::Load(*connection_, {Action().key}, clock_.Now()).status().code(), StatusCode::kInternal);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, BarrierRowsTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, BarrierRowsTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh

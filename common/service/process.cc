@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "common/exec/threads.h"
@@ -15,12 +17,30 @@ namespace {
 // For what comes after the grace and does not wait: giving the lease up, closing files.
 constexpr absl::Duration kCleanupMax = absl::Seconds(2);
 
+// Never a flag: those show in the process list.
+absl::StatusOr<std::string> ReadPassword() {
+  const char* password = std::getenv("SAGAMESH_DB_PASSWORD");
+  const char* path = std::getenv("SAGAMESH_DB_PASSWORD_FILE");
+  if (path == nullptr) return std::string(password == nullptr ? "" : password);
+  if (password != nullptr) {
+    return absl::InvalidArgumentError("SAGAMESH_DB_PASSWORD and SAGAMESH_DB_PASSWORD_FILE are both set");
+  }
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) {
+    return absl::InvalidArgumentError(absl::StrCat("SAGAMESH_DB_PASSWORD_FILE: there is no password in ", path));
+  }
+  return line;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Process>> Process::Create(const ProcessOptions& options) {
   auto process = std::unique_ptr<Process>(new Process(options));
   process->random_ = MakeSystemRandom();
-  SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<sql::Database> database, sql::OpenDatabase(options.db));
+  sql::ServerLogin login{.allow_relaxed_durability = options.allow_relaxed_durability};
+  SAGAMESH_ASSIGN_OR_RETURN(login.password, ReadPassword());
+  SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<sql::Database> database, sql::OpenDatabase(options.db, login));
   process->database_ = std::make_unique<sql::CountedDatabase>(std::move(database), process->registry_);
   if (!options.metrics.empty()) SAGAMESH_RETURN_IF_ERROR(process->registry_.Serve(options.metrics));
   process->workers_ = MakeThreadPool("worker", options.workers);

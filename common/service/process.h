@@ -21,9 +21,10 @@
 namespace sagamesh {
 
 struct ProcessOptions {
-  std::string domain;   // "orders": of errors and in logs
-  std::string listen;   // "127.0.0.1:50052"
-  std::string db;       // "sqlite:var/orders.db"
+  std::string domain;  // "orders": of errors and in logs
+  std::string listen;  // "127.0.0.1:50052"
+  std::string db;      // "sqlite:var/orders.db", "mysql://USER@HOST:PORT/DATABASE"
+  bool allow_relaxed_durability = false;
   std::string metrics;  // "127.0.0.1:9052"; empty: not served
   bool enable_fault_injection = false;
   std::string crash_at;  // the name of a crash point; empty: none
@@ -35,7 +36,8 @@ struct ProcessOptions {
 // objects from these, then calls Serve, and Run from main. Not thread-safe; its parts are.
 class Process {
  public:
-  // Errors: a database file that another process holds, a metrics port that is taken, a bad --db.
+  // The password of a database server comes from SAGAMESH_DB_PASSWORD, or from the file that SAGAMESH_DB_PASSWORD_FILE
+  // names. Errors: a database file that another process holds, a metrics port that is taken, a bad --db.
   static absl::StatusOr<std::unique_ptr<Process>> Create(const ProcessOptions& options);
   ~Process();
 

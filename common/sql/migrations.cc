@@ -25,6 +25,13 @@ absl::Status Apply(Connection& connection, const Migration& migration) {
       .status();
 }
 
+// A peer that migrated at the same time has written the version first.
+absl::Status Arrived(Connection& connection, const Migration& migration) {
+  SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
+  if (version >= migration.version) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("migration ", migration.version, " writes a key that is taken"));
+}
+
 }  // namespace
 
 absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrations) {
@@ -43,10 +50,9 @@ absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrati
     SAGAMESH_RETURN_IF_ERROR(connection.Begin());
     absl::Status status = Apply(connection, migration);
     if (status.ok()) status = connection.Commit();
-    if (!status.ok()) {
-      connection.Rollback().IgnoreError();
-      return status;
-    }
+    if (!status.ok()) connection.Rollback().IgnoreError();
+    if (absl::IsAlreadyExists(status)) status = Arrived(connection, migration);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -8,7 +8,9 @@
 
 namespace sagamesh::sql {
 
-// One numbered step of a schema. Both engines end at the same version; where their SQL differs, `mysql` is given too.
+// One numbered step of a schema. Both engines end at the same version; where their SQL differs, mysql_statements are
+// given too. There a statement that changes the schema commits by itself: each must be one that may run again, after a
+// crash or beside a peer that migrates too ("IF NOT EXISTS", "INSERT IGNORE").
 struct Migration {
   int version;  // 1, 2, 3, ... without gaps
   std::string name;

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/exec/mutex.h"
+#include "common/sql/mysql.h"
 #include "common/sql/sqlite.h"
 #include "common/status/error.h"
 
@@ -85,10 +86,17 @@ class LockedDatabase final : public Database {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& url) {
+absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& url, const ServerLogin& login) {
+  if (absl::StartsWith(url, "mysql:")) {
+    SAGAMESH_ASSIGN_OR_RETURN(MysqlOptions options, ParseMysqlUrl(url));
+    options.password = login.password;
+    options.allow_relaxed_durability = login.allow_relaxed_durability;
+    return MakeMysqlDatabase(std::move(options));
+  }
   absl::string_view rest = url;
   if (!absl::ConsumePrefix(&rest, "sqlite:") || rest.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("db: must be sqlite:PATH, not ", url));
+    return absl::InvalidArgumentError(
+        absl::StrCat("db: must be sqlite:PATH or mysql://USER@HOST:PORT/DATABASE, not ", url));
   }
   std::error_code error;
   std::filesystem::path path = std::string(rest);

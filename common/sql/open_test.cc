@@ -21,9 +21,11 @@ using ::absl::StatusCode;
 using ::sagamesh::testing::HasCode;
 using ::sagamesh::testing::TempDir;
 
-TEST(OpenDatabaseTest, OnlySqliteUrlsAreKnown) {
+TEST(OpenDatabaseTest, OnlySqliteAndMysqlUrlsAreKnown) {
   EXPECT_THAT(OpenDatabase("postgres://x"), HasCode(StatusCode::kInvalidArgument));
   EXPECT_THAT(OpenDatabase("sqlite:"), HasCode(StatusCode::kInvalidArgument));
+  EXPECT_THAT(OpenDatabase("mysql://no-user/db"), HasCode(StatusCode::kInvalidArgument));
+  EXPECT_OK(OpenDatabase("mysql://shop@127.0.0.1:1/db"));  // it may come later
 }
 
 TEST(OpenDatabaseTest, MakesTheDirectory) {

@@ -76,14 +76,17 @@ absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<
     updates.push_back(sqlite ? absl::StrCat(column, "=excluded.", column)
                              : absl::StrCat(column, "=VALUES(", column, ")"));
   }
-  std::string tail;
-  if (sqlite) {
-    tail = absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO ",
-                        updates.empty() ? "NOTHING" : absl::StrCat("UPDATE SET ", absl::StrJoin(updates, ",")));
-  } else {
-    if (updates.empty()) updates.push_back(absl::StrCat(key[0], "=", key[0]));
-    tail = absl::StrCat(" ON DUPLICATE KEY UPDATE ", absl::StrJoin(updates, ","));
-  }
+  const std::string head = sqlite ? absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO UPDATE SET ")
+                                  : " ON DUPLICATE KEY UPDATE ";
+  return ExecuteRows(connection, InsertHead(table, columns), columns.size(),
+                     absl::StrCat(head, absl::StrJoin(updates, ",")), std::move(rows));
+}
+
+absl::Status InsertMissing(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
+                           absl::Span<const absl::string_view> columns, std::vector<Value> rows) {
+  const std::string tail = connection.dialect() == Dialect::kSqlite
+                               ? absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO NOTHING")
+                               : absl::StrCat(" ON DUPLICATE KEY UPDATE ", key[0], "=", key[0]);
   return ExecuteRows(connection, InsertHead(table, columns), columns.size(), tail, std::move(rows));
 }
 

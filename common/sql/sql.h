@@ -100,11 +100,15 @@ absl::string_view ForUpdate(Dialect dialect);
 // "?,?,?" of n.
 std::string Placeholders(size_t n);
 
-// A multi-row INSERT ... ON CONFLICT/ON DUPLICATE KEY UPDATE of every column that is not of the key; if all columns are
-// of the key, a row that exists stays as it is. `rows` holds rows of columns.size() values, one after the other; large
-// inputs are split. Identifiers are ours, never data.
+// A multi-row INSERT ... ON CONFLICT/ON DUPLICATE KEY UPDATE of every column that is not of the key. `rows` holds rows
+// of columns.size() values, one after the other; large inputs are split. Identifiers are ours, never data.
 absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
                     absl::Span<const absl::string_view> columns, std::vector<Value> rows);
+
+// A multi-row INSERT of the rows that are missing; one that exists stays as it is. On MySQL each row is locked
+// exclusively at once, whether it was there or not: a SELECT of a missing row would lock nothing.
+absl::Status InsertMissing(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
+                           absl::Span<const absl::string_view> columns, std::vector<Value> rows);
 
 // A multi-row INSERT; ALREADY_EXISTS if a key is taken.
 absl::Status Insert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,

@@ -76,11 +76,12 @@ TEST_F(SqlTest, UpsertChangesWhatIsThereAndAddsWhatIsNot) {
   EXPECT_THAT(Rows(), ElementsAre("1/1/x", "1/2/z", "1/3/w"));
 }
 
-TEST_F(SqlTest, UpsertOfNothingButTheKeyLeavesARowAsItIs) {
+TEST_F(SqlTest, InsertMissingAddsWhatIsNotThereAndLeavesTheRestAsItIs) {
   CreateTable();
   ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, {int64_t{1}, int64_t{1}, std::string("x")}));
-  ASSERT_OK(Upsert(*connection_, "t", {"a", "b"}, {"a", "b"}, {int64_t{1}, int64_t{1}}));
-  EXPECT_THAT(Rows(), ElementsAre("1/1/x"));
+  ASSERT_OK(InsertMissing(*connection_, "t", {"a", "b"}, {"a", "b", "c"},
+                          {int64_t{1}, int64_t{1}, std::string("y"), int64_t{1}, int64_t{2}, std::string("z")}));
+  EXPECT_THAT(Rows(), ElementsAre("1/1/x", "1/2/z"));
 }
 
 TEST_F(SqlTest, InsertOfATakenKeyIsAlreadyExists) {
@@ -110,10 +111,10 @@ TEST_F(SqlTest, NoRowsAreNoStatement) {
 TEST_F(SqlTest, MysqlGetsItsOwnDialect) {
   FakeMysql mysql;
   ASSERT_OK(Upsert(mysql, "t", {"a"}, {"a", "b"}, {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4}}));
-  ASSERT_OK(Upsert(mysql, "t", {"a"}, {"a"}, {int64_t{1}}));
+  ASSERT_OK(InsertMissing(mysql, "t", {"a"}, {"a", "b"}, {int64_t{1}, int64_t{2}}));
   EXPECT_THAT(mysql.statements,
               ElementsAre("INSERT INTO t (a,b) VALUES (?,?),(?,?) ON DUPLICATE KEY UPDATE b=VALUES(b)",
-                          "INSERT INTO t (a) VALUES (?) ON DUPLICATE KEY UPDATE a=a"));
+                          "INSERT INTO t (a,b) VALUES (?,?) ON DUPLICATE KEY UPDATE a=a"));
 }
 
 const Migration kFirst{1, "first", {"CREATE TABLE one (id INTEGER PRIMARY KEY)"}, {}};

@@ -75,11 +75,10 @@ absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::vect
   if (hashes.empty()) return keys;
   for (const std::string& hash : hashes) keys[hash];
   if (connection.dialect() == sql::Dialect::kMysql) {
-    // Makes the missing rows, so that each is locked exclusively at once: a lock on nothing keeps no peer out.
     constexpr absl::string_view kHash[] = {"key_hash"};
     std::vector<sql::Value> values;
     for (const auto& [hash, key] : keys) values.push_back(hash);
-    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "saga_keys", kHash, kHash, std::move(values)));
+    SAGAMESH_RETURN_IF_ERROR(sql::InsertMissing(connection, "saga_keys", kHash, kHash, std::move(values)));
   }
   const auto rows = connection.Query(
       absl::StrCat("SELECT key_hash, principal, definition, kind, idempotency_key, fingerprint, saga_id, status, "

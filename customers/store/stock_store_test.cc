@@ -5,32 +5,22 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
-#include "common/sql/sqlite.h"
+#include "common/testing/engines.h"
 #include "common/testing/status_matchers.h"
-#include "common/testing/temp_dir.h"
 #include "tests/simulation/stepped_database.h"
 
 namespace sagamesh::customers {
 namespace {
 
+using ::sagamesh::testing::Engine;
+using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::HasCode;
-using ::sagamesh::testing::TempDir;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
-
-// An engine that the suite runs on. The database is empty, and in `file` if it is in one.
-struct Engine {
-  const char* name;
-  std::function<std::unique_ptr<sql::Database>(const std::string& file, const Clock& clock)> open;
-};
-
-const Engine kSqlite = {
-    "Sqlite", [](const std::string& file, const Clock& clock) { return sql::MakeSqliteDatabase(file, clock); }};
-
-const Engine kSimulated = {"Simulated",
-                           [](const std::string&, const Clock&) { return simulation::MakeSteppedDatabase(); }};
 
 class StockStoreTest : public ::testing::TestWithParam<Engine> {
  protected:
@@ -66,8 +56,7 @@ class StockStoreTest : public ::testing::TestWithParam<Engine> {
   }
 
   SystemClock clock_;
-  TempDir directory_;
-  std::unique_ptr<sql::Database> database_ = GetParam().open(directory_.Path("customers.db"), clock_);
+  std::unique_ptr<sql::Database> database_ = GetParam().open(clock_);
   std::unique_ptr<sql::Connection> connection_ = Connect(sql::Access::kWrite);
 };
 
@@ -236,8 +225,9 @@ TEST_P(StockStoreTest, MigratingTwiceChangesNothing) {
   EXPECT_TRUE(FindProduct(*connection_, "a")->has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, StockStoreTest, ::testing::Values(kSqlite, kSimulated),
-                         [](const auto& info) { return info.param.name; });
+const Engine kSimulated = {"simulated", [](const Clock&) { return simulation::MakeSteppedDatabase(); }};
+INSTANTIATE_TEST_SUITE_P(Engines, StockStoreTest, ::testing::Values(SqliteEngine(), kSimulated), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, StockStoreTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::customers

@@ -16,7 +16,7 @@ std::vector<sql::Migration> Migrations() {
       "CREATE INDEX orders_to_sweep ON orders (sweep_ms) WHERE sweep_ms IS NOT NULL"};
   // Keys are VARBINARY: they are compared byte by byte, never by a collation.
   orders.mysql_statements = {
-      "CREATE TABLE orders (order_id VARBINARY(256) NOT NULL PRIMARY KEY, customer_id BIGINT NOT NULL, "
+      "CREATE TABLE IF NOT EXISTS orders (order_id VARBINARY(256) NOT NULL PRIMARY KEY, customer_id BIGINT NOT NULL, "
       "status INT NOT NULL, item_lines MEDIUMBLOB NOT NULL, total_cents BIGINT NOT NULL, "
       "saga_id VARBINARY(64) NOT NULL, created_ms BIGINT NOT NULL, sweep_ms BIGINT, "
       "KEY orders_by_customer (customer_id, created_ms, order_id), "

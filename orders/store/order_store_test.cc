@@ -2,27 +2,25 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
-#include "common/sql/sqlite.h"
+#include "common/testing/engines.h"
 #include "common/testing/status_matchers.h"
 #include "tests/simulation/stepped_database.h"
 
 namespace sagamesh::orders {
 namespace {
 
-const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+using ::sagamesh::testing::Engine;
+using ::sagamesh::testing::EngineName;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 
-// An engine that the suite runs on.
-struct Engine {
-  const char* name;
-  std::function<std::unique_ptr<sql::Database>(const Clock&)> open;
-};
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 
 Order MakeOrder(const std::string& id, uint32_t customer_id, OrderStatus status, int age_seconds) {
   Order order;
@@ -170,14 +168,9 @@ TEST_P(OrderStoreTest, MigratingAgainChangesNothing) {
   EXPECT_TRUE(FindOrder(*connection_, "o-1")->has_value());
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, OrderStoreTest,
-                         ::testing::Values(Engine{"sqlite",
-                                                  [](const Clock& clock) {
-                                                    return sql::MakeSqliteDatabase("file:/store?vfs=memdb", clock);
-                                                  }},
-                                           Engine{"simulated",
-                                                  [](const Clock&) { return simulation::MakeSteppedDatabase(); }}),
-                         [](const auto& info) { return std::string(info.param.name); });
+const Engine kSimulated = {"simulated", [](const Clock&) { return simulation::MakeSteppedDatabase(); }};
+INSTANTIATE_TEST_SUITE_P(Engines, OrderStoreTest, ::testing::Values(SqliteEngine(), kSimulated), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, OrderStoreTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::orders

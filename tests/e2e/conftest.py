@@ -8,6 +8,10 @@ from stack import Stack
 _numbers = itertools.count()
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "files: speaks of the databases' files, not of a database server")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """One stack for all tests that leave it as they found it."""

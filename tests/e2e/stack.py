@@ -1,5 +1,6 @@
 """A private Sagamesh: real processes on free loopback ports, over database files of its own."""
 
+import itertools
 import os
 import pathlib
 import random
@@ -10,13 +11,15 @@ import time
 import uuid
 
 import grpc
+import pymysql
 import requests
 
 from ports import free_ports
 from stubs import coordinator_grpc, customers_grpc, orders_grpc, saga_grpc
 
 BIN = pathlib.Path(os.environ["SAGAMESH_BIN_DIR"])
-SERVICES = ("customers", "orders", "coordinator", "gateway")
+DATABASES = ("customers", "orders", "coordinator")
+SERVICES = (*DATABASES, "gateway")
 FAULT_METHOD = "x-sagamesh-fault-method"
 FAULT_ABORT = "x-envoy-fault-abort-grpc-request"
 FAULT_DELAY = "x-envoy-fault-delay-request"
@@ -63,12 +66,49 @@ def eventually(condition, seconds=30, every=0.05):
         time.sleep(every)
 
 
+class Server:
+    """A database server that tests/databases/servers.py started."""
+
+    USER, PASSWORD = "sagamesh", "service-secret"
+    _numbers = itertools.count()
+
+    @classmethod
+    def chosen(cls):
+        """The one that SAGAMESH_TEST_ENGINE names; None: the databases are files."""
+        name = os.environ.get("SAGAMESH_TEST_ENGINE")
+        servers = dict(entry.split("=") for entry in os.environ.get("SAGAMESH_TEST_SERVERS", "").split())
+        return cls(servers[name]) if name else None
+
+    def __init__(self, address):
+        self.address = address
+        self.prefix = f"sagamesh_{os.getpid()}_{next(self._numbers)}"
+
+    def create_databases(self):
+        for name in DATABASES:
+            self.execute(f"CREATE DATABASE {self.prefix}_{name}")
+
+    def drop_databases(self):
+        for name in DATABASES:
+            self.execute(f"DROP DATABASE {self.prefix}_{name}")
+
+    def execute(self, statement):
+        host, port = self.address.split(":")
+        with pymysql.connect(host=host, port=int(port), user=self.USER, password=self.PASSWORD) as connection:
+            connection.cursor().execute(statement)
+
+    def url(self, name):
+        return f"mysql://{self.USER}@{self.address}/{self.prefix}_{name}"
+
+
 class Stack:
     def __init__(self, directory, faults=True, flags=None, env=None):
         self.directory = pathlib.Path(directory)
         self.faults = faults
         self.flags = flags or {}
         self.env = env or {}  # by service, added to the environment of its process
+        self.server = Server.chosen()
+        if self.server is not None:
+            self.server.create_databases()
         names = ["customers", "orders", "coordinator", "rest_coordinator", "rest_orders", "rest_customers",
                  "rest_customers2", "m_customers", "m_orders", "m_coordinator"]
         self.port = dict(zip(names, free_ports(len(names))))
@@ -87,8 +127,8 @@ class Stack:
                     "--orders-listen", self.address("rest_orders"),
                     "--customers-listen", f"{self.address('rest_customers')},{self.address('rest_customers2')}"]
         else:
-            args = [f"--listen={self.address(name)}", f"--db=sqlite:{self.directory / name}.db",
-                    f"--metrics={self.address('m_' + name)}"]
+            url = f"sqlite:{self.directory / name}.db" if self.server is None else self.server.url(name)
+            args = [f"--listen={self.address(name)}", f"--db={url}", f"--metrics={self.address('m_' + name)}"]
         if name == "customers":
             args.append("--seed-demo")
         if name == "orders":
@@ -102,7 +142,7 @@ class Stack:
     def launch(self, *names):
         for name in names:
             log = open(self.directory / f"{name}.log", "ab")
-            environment = {**os.environ, **self.env.get(name, {})}
+            environment = {**os.environ, "SAGAMESH_DB_PASSWORD": Server.PASSWORD, **self.env.get(name, {})}
             self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log, env=environment)
 
     def start(self, *names):
@@ -145,6 +185,8 @@ class Stack:
         for process in self.processes.values():
             process.wait(timeout=30)
         self.processes.clear()
+        if self.server is not None:
+            self.server.drop_databases()
 
     # REST
     def url(self, face, path):

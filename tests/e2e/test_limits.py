@@ -136,6 +136,7 @@ def test_customer_ids_are_given_or_named_and_never_twice(own_stack):
     assert create().status_code == 400  # none is left above it
 
 
+@pytest.mark.files
 def test_health_tells_a_database_that_is_away_and_the_service_recovers(tmp_path):
     stack = Stack(tmp_path, flags={"orders": [f"--db=sqlite:{tmp_path}/in-the-way/orders.db"]})
     (tmp_path / "in-the-way").write_text("a file where the directory should be")

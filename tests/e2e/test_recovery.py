@@ -5,6 +5,8 @@ import concurrent.futures
 import subprocess
 import time
 
+import pytest
+
 from stack import CONFIRM, error_info_of, eventually, fault
 from stubs import coordinator_pb2
 
@@ -84,6 +86,7 @@ def test_sigterm_lets_accepted_work_finish(own_stack):
     assert stack.counts("prod-123") == (99, 0, 1)
 
 
+@pytest.mark.files
 def test_a_second_process_on_the_same_file_refuses_to_start_and_names_the_holder(own_stack, tmp_path):
     stack = own_stack()
     command = [a if not a.startswith("--listen") and not a.startswith("--metrics") else a.split("=")[0] + "=127.0.0.1:0"
