@@ -62,12 +62,8 @@ class LostThreads {
 
 // What a login found out.
 struct Server {
-  ServerThread thread;
-  bool mariadb = false;
   bool read_only = false;
   bool durable = true;
-  // An idle connection may be closed by the server after this.
-  absl::Duration idle_max;
 };
 
 class MysqlConnection final : public Connection {
@@ -107,7 +103,7 @@ class MysqlConnection final : public Connection {
   const Clock& clock_;
   LostThreads& lost_;
   ServerThread thread_;
-  absl::Duration idle_max_ = absl::InfiniteDuration();
+  absl::Duration idle_max_ = absl::InfiniteDuration();  // the server may close an idle connection after this
   absl::Time used_;
   bool alive_ = true;
   bool in_transaction_ = false;
@@ -288,8 +284,8 @@ absl::StatusOr<Server> MysqlConnection::SetUp(const MysqlOptions& options) {
   if (found.size() != 1) return absl::UnavailableError("mysql: the server does not know this connection");
   const Row& row = found[0];
   Server server;
-  server.thread = {row.Int(0), row.Text(1)};
-  server.mariadb = row.Text(2).find("MariaDB") != std::string::npos;
+  thread_ = {row.Int(0), row.Text(1)};
+  const bool mariadb = row.Text(2).find("MariaDB") != std::string::npos;
   server.read_only = row.Int(3) != 0;
   server.durable = row.Int(4) == 1 && (row.Int(5) == 0 || row.Int(6) == 1);
   const int64_t idle_s = std::max<int64_t>(1, absl::ToInt64Seconds(options.idle_transaction_max));
@@ -297,13 +293,11 @@ absl::StatusOr<Server> MysqlConnection::SetUp(const MysqlOptions& options) {
        {std::string("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"),
         std::string("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"),
         absl::StrCat("SET SESSION innodb_lock_wait_timeout = ", absl::ToInt64Seconds(options.lock_wait)),
-        absl::StrCat("SET SESSION ", server.mariadb ? "idle_transaction_timeout" : "wait_timeout", " = ", idle_s)}) {
+        absl::StrCat("SET SESSION ", mariadb ? "idle_transaction_timeout" : "wait_timeout", " = ", idle_s)}) {
     SAGAMESH_RETURN_IF_ERROR(Execute(statement, {}).status());
   }
   // MySQL's wait_timeout also ends a connection between transactions: it is given up in time, not found dead.
-  server.idle_max = server.mariadb ? absl::InfiniteDuration() : absl::Seconds(idle_s) / 2;
-  thread_ = server.thread;
-  idle_max_ = server.idle_max;
+  idle_max_ = mariadb ? absl::InfiniteDuration() : absl::Seconds(idle_s) / 2;
   return server;
 }
 

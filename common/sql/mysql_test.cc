@@ -50,6 +50,12 @@ class MysqlTest : public ::testing::TestWithParam<SqlServer> {
     return connection.ok() ? *std::move(connection) : nullptr;
   }
 
+  std::unique_ptr<Database> DatabaseThrough(const TcpGate& gate) {
+    MysqlOptions options = options_;
+    options.port = gate.port();
+    return MakeMysqlDatabase(options);
+  }
+
   absl::Status Set(Connection& connection, int64_t id, const std::string& text) {
     return connection.Execute("UPDATE t SET text = ? WHERE id = ?", {text, id}).status();
   }
@@ -188,9 +194,7 @@ TEST_P(MysqlTest, ACommitOfAKilledConnectionIsNeverTakenForSuccess) {
 
 TEST_P(MysqlTest, ACommitWhoseReplyIsLostIsUnknownAndMayHaveHappened) {
   TcpGate gate(options_.port);
-  MysqlOptions through_gate = options_;
-  through_gate.port = gate.port();
-  const auto database = MakeMysqlDatabase(through_gate);
+  const auto database = DatabaseThrough(gate);
   const auto connection = ConnectTo(*database);
   ASSERT_OK(connection->Begin());
   ASSERT_OK(Set(*connection, 1, "kept"));
@@ -202,9 +206,7 @@ TEST_P(MysqlTest, ACommitWhoseReplyIsLostIsUnknownAndMayHaveHappened) {
 TEST_P(MysqlTest, AConnectionLostInATransactionIsKilledByTheNextOne) {
   options_.idle_transaction_max = absl::Seconds(30);
   TcpGate gate(options_.port);
-  MysqlOptions through_gate = options_;
-  through_gate.port = gate.port();
-  const auto database = MakeMysqlDatabase(through_gate);
+  const auto database = DatabaseThrough(gate);
   const auto lost = ConnectTo(*database);
   ASSERT_OK(lost->Begin());
   ASSERT_OK(Set(*lost, 1, "lost"));
@@ -219,9 +221,7 @@ TEST_P(MysqlTest, AConnectionLostInATransactionIsKilledByTheNextOne) {
 
 TEST_P(MysqlTest, AServerThatFallsSilentIsLostAfterItsTime) {
   TcpGate gate(options_.port);
-  MysqlOptions through_gate = options_;
-  through_gate.port = gate.port();
-  const auto database = MakeMysqlDatabase(through_gate);
+  const auto database = DatabaseThrough(gate);
   const auto connection = ConnectTo(*database);
   gate.GoSilent();
   EXPECT_THAT(connection->Query("SELECT 1"), HasCode(StatusCode::kUnavailable));
