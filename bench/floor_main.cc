@@ -1,13 +1,15 @@
-// bench_floor: how many order sagas a second the embedded store takes if all that is done is to write their rows, in
-// batches, to three databases at the same time. It is what scripts/bench holds the services' numbers against.
+// bench_floor: how many order sagas a second a store takes if all that is done is to write their rows, in batches, to
+// three databases at the same time. It is what scripts/bench holds the services' numbers against.
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "bench/store/saga_rows.h"
 #include "common/clock/clock.h"
 #include "common/exec/threads.h"
@@ -17,7 +19,7 @@
 #include "common/status/error.h"
 #include "common/uuid/uuid.h"
 
-ABSL_FLAG(std::string, dir, "", "an empty directory for the databases");
+ABSL_FLAG(std::string, db, "", "URL of the databases, empty ones; {} stands for coordinator, orders, customers");
 ABSL_FLAG(int, skus, 10'000, "how many products the sagas are spread over");
 ABSL_FLAG(int, batch, 64, "sagas in a transaction");
 ABSL_FLAG(absl::Duration, warmup, absl::Seconds(1), "how long to run before anything is counted");
@@ -44,8 +46,8 @@ class Floor {
   // Batches of `batch` sagas.
   Floor(Clock& clock, Random& random, int batch) : clock_(clock), random_(random), batch_(batch) {}
 
-  // Creates the databases in `directory`, with that many products.
-  absl::Status Open(const std::string& directory, int skus);
+  // Creates the tables, with that many products. In `url` {} stands for a service's name.
+  absl::Status Open(const std::string& url, const sql::ServerLogin& login, int skus);
   // Sagas a second that all three have written.
   absl::StatusOr<double> Measure(absl::Duration warmup, absl::Duration duration);
 
@@ -62,7 +64,7 @@ class Floor {
   std::atomic<bool> stopped_{false};
 };
 
-absl::Status Floor::Open(const std::string& directory, int skus) {
+absl::Status Floor::Open(const std::string& url, const sql::ServerLogin& login, int skus) {
   for (int i = 0; i < skus; i++) skus_.push_back(absl::StrCat("bench-", i));
   writers_[0].name = "coordinator";
   writers_[0].rows = MakeCoordinatorRows();
@@ -72,7 +74,7 @@ absl::Status Floor::Open(const std::string& directory, int skus) {
   writers_[2].rows = MakeCustomersRows();
   for (Writer& writer : writers_) {
     SAGAMESH_ASSIGN_OR_RETURN(writer.database,
-                              sql::OpenDatabase(absl::StrCat("sqlite:", directory, "/floor-", writer.name, ".db")));
+                              sql::OpenDatabase(absl::StrReplaceAll(url, {{"{}", writer.name}}), login));
     SAGAMESH_ASSIGN_OR_RETURN(writer.connection, writer.database->Connect(sql::Access::kWrite));
     SAGAMESH_RETURN_IF_ERROR(writer.rows->Prepare(*writer.connection, skus_));
   }
@@ -129,17 +131,20 @@ absl::StatusOr<double> Floor::Measure(absl::Duration warmup, absl::Duration dura
 }  // namespace sagamesh::bench
 
 int main(int argc, char** argv) {
-  sagamesh::ParseFlags(argc, argv, "writes the rows of order sagas to three SQLite databases as fast as it can");
+  sagamesh::ParseFlags(
+      argc, argv,
+      "writes the rows of order sagas to three databases as fast as it can; password: SAGAMESH_DB_PASSWORD");
   const int skus = absl::GetFlag(FLAGS_skus);
   const int batch = absl::GetFlag(FLAGS_batch);
-  if (absl::GetFlag(FLAGS_dir).empty() || skus < 1 || batch < 1) {
-    std::fputs("--dir is needed; --skus and --batch must be at least 1\n", stderr);
+  if (absl::GetFlag(FLAGS_db).empty() || skus < 1 || batch < 1) {
+    std::fputs("--db is needed; --skus and --batch must be at least 1\n", stderr);
     return 2;
   }
   sagamesh::SystemClock clock;
   const auto random = sagamesh::MakeSystemRandom();
   sagamesh::bench::Floor floor(clock, *random, batch);
-  absl::Status status = floor.Open(absl::GetFlag(FLAGS_dir), skus);
+  const char* password = std::getenv("SAGAMESH_DB_PASSWORD");
+  absl::Status status = floor.Open(absl::GetFlag(FLAGS_db), {.password = password == nullptr ? "" : password}, skus);
   if (status.ok()) {
     const absl::StatusOr<double> rate = floor.Measure(absl::GetFlag(FLAGS_warmup), absl::GetFlag(FLAGS_duration));
     status = rate.status();

@@ -7,146 +7,59 @@ import argparse
 import json
 import os
 import pathlib
-import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
-import grpc
+from measured import (MeasuredStack, children_cpu_seconds, describe, engine, machine_cpu_seconds, own_databases,
+                      process_cpu_seconds)
+from stack import BIN, DATABASES, Server
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "e2e"))
-from ports import free_ports  # noqa: E402
-
-SERVICES = ("customers", "orders", "coordinator")
-HEALTHY_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 20
 SEED_SECONDS_MAX = 300
 FLOOR_SECONDS_MAX = 10
-# HealthCheckResponse{status: SERVING} on the wire.
-HEALTH_SERVING = b"\x08\x01"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Stack:
-    """The three C++ services; clients speak gRPC, so there is no gateway."""
-
-    def __init__(self, binaries, directory):
-        self.binaries, self.directory = binaries, directory
-        ports = free_ports(2 * len(SERVICES))
-        self.address = {name: f"127.0.0.1:{ports[i]}" for i, name in enumerate(SERVICES)}
-        self.metrics_address = {name: f"127.0.0.1:{ports[len(SERVICES) + i]}" for i, name in enumerate(SERVICES)}
-        self.processes = {}
-
-    def command(self, name):
-        command = [self.binaries / name, f"--listen={self.address[name]}", f"--metrics={self.metrics_address[name]}",
-                   f"--db=sqlite:{self.directory / name}.db"]
-        if name == "customers":
-            command.append("--seed-demo")
-        if name == "orders":
-            command.append(f"--customers={self.address['customers']}")
-        if name == "coordinator":
-            command.append(f"--participants=orders.v1.OrdersService={self.address['orders']}")
-        return command
-
-    def start(self):
-        for name in SERVICES:
-            with open(self.directory / f"{name}.log", "wb") as log:
-                # In a session of its own, so that a Ctrl-C reaches only this program, which then stops it.
-                self.processes[name] = subprocess.Popen(
-                    self.command(name), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + HEALTHY_SECONDS_MAX
-        while not all(self.is_serving(name) for name in SERVICES):
-            for name, process in self.processes.items():
-                if process.poll() is not None:
-                    raise RuntimeError(f"{name} ended: {(self.directory / f'{name}.log').read_text()[-2000:]}")
-            if time.monotonic() > deadline:
-                raise RuntimeError("the stack did not come up")
-            time.sleep(0.05)
-
-    def is_serving(self, name):
-        with grpc.insecure_channel(self.address[name]) as channel:
-            check = channel.unary_unary("/grpc.health.v1.Health/Check")  # bytes in, bytes out
-            try:
-                return check(b"", timeout=1) == HEALTH_SERVING
-            except grpc.RpcError:
-                return False
-
-    def stop(self):
-        for process in self.processes.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS_MAX
-        for name, process in self.processes.items():
-            try:
-                process.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                print(f"{name} (pid {process.pid}) did not end in time: killing it", file=sys.stderr)
-                process.kill()
-                process.wait()
-        self.processes.clear()
-
-    def cpu_seconds(self):
-        """User and system time of each process so far."""
-        seconds = {}
-        for name, process in self.processes.items():
-            after_name = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-            seconds[name] = (int(after_name[11]) + int(after_name[12])) / TICKS
-        return seconds
-
-    def batches(self):
-        """Per process: commits of all group-commit queues so far, and the operations in them."""
-        return {name: (self.metric(name, "sagamesh_batch_commits_total"),
-                       self.metric(name, "sagamesh_batch_operations_total")) for name in SERVICES}
-
-    def metric(self, name, metric):
-        with urllib.request.urlopen(f"http://{self.metrics_address[name]}/metrics", timeout=10) as reply:
-            text = reply.read().decode()
-        return sum(float(value) for value in re.findall(rf"^{metric}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
-
-
-def machine_cpu_seconds():
-    """What all processes of the machine have used so far."""
-    user, nice, system, _, _, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / TICKS
-
-
-def children_cpu_seconds():
-    """What the children that have ended used."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def measure_floor(options, directory, skus):
+def measure_floor(options, directory, server, skus):
     """What the store takes by hand-made SQL."""
     floor_directory = directory / f"floor-{skus}"
     floor_directory.mkdir()
+    databases = own_databases(server)
+    url = f"sqlite:{floor_directory}/{{}}.db"
+    if databases is not None:
+        databases.create_databases()
+        url = databases.url("{}")
     seconds = min(options.seconds, FLOOR_SECONDS_MAX)
     began, machine, own = time.monotonic(), machine_cpu_seconds(), children_cpu_seconds()
+    serving = 0 if server is None else process_cpu_seconds(server.process.pid)
     output = subprocess.run(
-        [options.bin / "bench_floor", f"--dir={floor_directory}", f"--skus={skus}", f"--warmup={options.warmup}s",
-         f"--duration={seconds}s"],
-        check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + options.warmup + 60).stdout
-    others = machine_cpu_seconds() - machine - (children_cpu_seconds() - own)
+        [BIN / "bench_floor", f"--db={url}", f"--skus={skus}", f"--warmup={options.warmup}s", f"--duration={seconds}s"],
+        check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + options.warmup + 60,
+        env={**os.environ, "SAGAMESH_DB_PASSWORD": Server.PASSWORD}).stdout
+    ours = children_cpu_seconds() - own
+    if server is not None:
+        ours += process_cpu_seconds(server.process.pid) - serving
+    others = machine_cpu_seconds() - machine - ours
     result = json.loads(output)
     result.update(skus=skus, others_share=max(others, 0) / ((time.monotonic() - began) * os.cpu_count()))
     shutil.rmtree(floor_directory)
+    if databases is not None:
+        databases.drop_databases()
     return result
 
 
 def seed(options, stack, prefix, skus):
     subprocess.run(
-        [options.bin / "bench_load", "--seed-products", f"--customers={stack.address['customers']}",
+        [BIN / "bench_load", "--seed-products", f"--customers={stack.address('customers')}",
          f"--sku-prefix={prefix}", f"--skus={skus}"], check=True, timeout=SEED_SECONDS_MAX)
 
 
 def measure(options, stack, prefix, skus, callers):
     """One line of the table."""
     driver = subprocess.Popen(
-        [options.bin / "bench_load", f"--coordinator={stack.address['coordinator']}", f"--sku-prefix={prefix}",
+        [BIN / "bench_load", f"--coordinator={stack.address('coordinator')}", f"--sku-prefix={prefix}",
          f"--skus={skus}", f"--callers={callers}", f"--warmup={options.warmup}s", f"--duration={options.seconds}s"],
         stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -165,12 +78,12 @@ def measure(options, stack, prefix, skus, callers):
     result.update(
         callers=callers, skus=skus, ok=code == 0 and result["failed"] == 0 and result["sagas"] > 0,
         sagas_per_second=result["sagas"] / result["seconds"],
-        cpu_seconds_per_1000={name: (cpu_after[name] - cpu[name]) * 1000 / sagas for name in SERVICES},
+        cpu_seconds_per_1000={name: (cpu_after[name] - cpu[name]) * 1000 / sagas for name in cpu},
         operations_per_commit={
             name: (batches_after[name][1] - batches[name][1]) / max(batches_after[name][0] - batches[name][0], 1)
-            for name in SERVICES},
-        commits_per_saga={name: (batches_after[name][0] - batches[name][0]) / sagas for name in SERVICES})
-    ours = sum(cpu_after[name] - cpu[name] for name in SERVICES) + result["driver_cpu_seconds"]
+            for name in DATABASES},
+        commits_per_saga={name: (batches_after[name][0] - batches[name][0]) / sagas for name in DATABASES})
+    ours = sum(cpu_after[name] - cpu[name] for name in cpu) + result["driver_cpu_seconds"]
     others = max(machine_after - machine - ours, 0)
     result["others_share"] = others / (result["seconds"] * os.cpu_count())
     result["cpu_seconds_per_1000"]["driver"] = result["driver_cpu_seconds"] * 1000 / sagas
@@ -185,26 +98,29 @@ def wait_for_line(driver, word):
 
 
 HEADER = """\
-                                              CPU seconds per 1,000 sagas         operations per commit      others'
-callers   skus  sagas/s  p50 ms   p99 ms  floor  coordin. orders customers driver   coordin. orders customers    CPU"""
+                                                   CPU seconds per 1,000 sagas         operations per commit      others'
+callers   skus  sagas/s  p50 ms   p99 ms  floor  coordin. orders customers server driver   coordin. orders customers    CPU"""
 
 
 def print_line(result):
     cpu, size = result["cpu_seconds_per_1000"], result["operations_per_commit"]
     print(f"{result['callers']:7d} {result['skus']:6d} {result['sagas_per_second']:8.0f} {result['p50_ms']:7.1f} "
           f"{result['p99_ms']:8.1f} {result['of_floor'] * 100:5.1f}% {cpu['coordinator']:9.3f} {cpu['orders']:6.3f} "
-          f"{cpu['customers']:9.3f} {cpu['driver']:6.3f}  {size['coordinator']:9.1f} {size['orders']:6.1f} "
-          f"{size['customers']:9.1f} {result['others_share'] * 100:5.0f}%" + ("" if result["ok"] else "   FAILED"), flush=True)
+          f"{cpu['customers']:9.3f} {cpu.get('server', 0):6.3f} {cpu['driver']:6.3f}  {size['coordinator']:9.1f} "
+          f"{size['orders']:6.1f} {size['customers']:9.1f} {result['others_share'] * 100:5.0f}%"
+          + ("" if result["ok"] else "   FAILED"), flush=True)
 
 
-def run(options, directory):
+def run(options, directory, server):
     workloads = [("spread-", options.skus), ("hot-", 1)]
-    report = {"cores": os.cpu_count(), "floor": {}, "lines": []}
+    db = options.db if server is None else describe(server)
+    report = {"cores": os.cpu_count(), "db": db, "floor": {}, "lines": []}
+    print(report["db"], flush=True)
     for _, skus in workloads:
-        floor = report["floor"][skus] = measure_floor(options, directory, skus)
+        floor = report["floor"][skus] = measure_floor(options, directory, server, skus)
         print(f"floor, {skus} skus: {floor['sagas_per_second']:.0f} sagas/s; "
               f"others' CPU {floor['others_share'] * 100:.0f}%", flush=True)
-    stack = Stack(options.bin, directory)
+    stack = MeasuredStack(directory, server)
     try:
         stack.start()
         for prefix, skus in workloads:
@@ -232,7 +148,7 @@ def number(low, high, kind=int):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", type=lambda path: pathlib.Path(path).resolve(), required=True)
+    parser.add_argument("--db", choices=("sqlite", "mariadb", "mysql"), default="sqlite")
     parser.add_argument("--seconds", type=number(0.5, 600, float), default=10)
     parser.add_argument("--warmup", type=number(0, 60, float), default=2)
     parser.add_argument("--callers", type=lambda text: [number(1, 4096)(n) for n in text.split(",")],
@@ -246,7 +162,8 @@ def main():
 
     directory = pathlib.Path(tempfile.mkdtemp(prefix="sagamesh-bench-"))
     try:
-        report = run(options, directory)
+        with engine(options.db, directory / "server") as server:
+            report = run(options, directory, server)
     finally:
         if options.keep:
             print(f"kept: {directory}")

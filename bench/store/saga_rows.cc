@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/sql/migrations.h"
 #include "common/status/error.h"
 #include "coordinator/journal/journal.h"
@@ -32,11 +31,6 @@ sql::Blob Bytes(int size) { return {std::string(size, 'x')}; }
 // As long as a hash in hexadecimal, with the key's own order, which is random as a hash's is.
 std::string Hash(const std::string& text) { return absl::StrCat(text, std::string(64 - text.size(), '0')); }
 
-// "(?,?),(?,?)" of `rows` rows.
-std::string Tuples(size_t rows, int columns) {
-  return absl::StrJoin(std::vector<std::string>(rows, absl::StrCat("(", sql::Placeholders(columns), ")")), ",");
-}
-
 template <typename Write>
 absl::Status InTransaction(sql::Connection& connection, Write write) {
   SAGAMESH_RETURN_IF_ERROR(connection.Begin());
@@ -44,17 +38,22 @@ absl::Status InTransaction(sql::Connection& connection, Write write) {
   return connection.Commit();
 }
 
-// The same barrier row is written in both halves, the second time longer.
-absl::Status WriteBarrier(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int bytes, int64_t now_ms) {
-  std::vector<sql::Value> values;
-  for (const FloorSaga& saga : sagas) {
-    values.insert(values.end(), {saga.saga_id, std::string("saga"), Bytes(bytes), now_ms});
-  }
+// UPDATE <table> SET <what> WHERE <key> IN (<keys>). `values` are those of `what`, then the keys.
+absl::Status UpdateAll(sql::Connection& connection, absl::string_view table, absl::string_view what,
+                       absl::string_view key, size_t keys, const std::vector<sql::Value>& values) {
   return connection
-      .Execute(absl::StrCat("INSERT INTO barrier (id, scope, record, created_ms) VALUES ", Tuples(sagas.size(), 4),
-                            " ON CONFLICT (id, scope) DO UPDATE SET record = excluded.record"),
+      .Execute(absl::StrCat("UPDATE ", table, " SET ", what, " WHERE ", key, " IN (", sql::Placeholders(keys), ")"),
                values)
       .status();
+}
+
+// The same barrier row is written in both halves, the second time longer.
+absl::Status WriteBarrier(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int bytes, int64_t now_ms) {
+  std::vector<sql::Value> rows;
+  for (const FloorSaga& saga : sagas) {
+    rows.insert(rows.end(), {saga.saga_id, std::string("saga"), Bytes(bytes), now_ms});
+  }
+  return sql::Upsert(connection, "barrier", {"id", "scope"}, {"id", "scope", "record", "created_ms"}, std::move(rows));
 }
 
 class CoordinatorRows final : public SagaRows {
@@ -66,45 +65,49 @@ class CoordinatorRows final : public SagaRows {
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
     std::vector<sql::Value> keys;
-    std::vector<sql::Value> rows;
     for (const FloorSaga& saga : sagas) {
       keys.insert(keys.end(), {Hash(saga.order_id), std::string(), std::string("process_order"), int64_t{2},
                                saga.idempotency_key, Hash(saga.saga_id), saga.saga_id, int64_t{1}, now_ms});
-      rows.insert(rows.end(),
-                  {saga.saga_id, std::string("process_order"), int64_t{1}, int64_t{0}, std::string(kOwner), int64_t{1},
-                   int64_t{1}, int64_t{0}, std::string(kOwner), now_ms, now_ms, Bytes(kSagaRecordFirstBytes)});
     }
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(
-          connection
-              .Execute(absl::StrCat("INSERT INTO saga_keys (key_hash, principal, definition, kind, idempotency_key, "
-                                    "fingerprint, saga_id, status, claimed_ms) VALUES ",
-                                    Tuples(sagas.size(), 9)),
-                       keys)
-              .status());
-      return connection
-          .Execute(absl::StrCat("INSERT INTO sagas (saga_id, definition, phase, stuck, owner, epoch, version, "
-                                "takeovers, open_owner, created_ms, updated_ms, record) VALUES ",
-                                Tuples(sagas.size(), 12)),
-                   rows)
-          .status();
+      SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "saga_keys",
+                                           {"key_hash", "principal", "definition", "kind", "idempotency_key",
+                                            "fingerprint", "saga_id", "status", "claimed_ms"},
+                                           std::move(keys)));
+      return WriteSagas(connection, sagas,
+                        {.phase = 0, .open_owner = std::string(kOwner), .bytes = kSagaRecordFirstBytes}, now_ms);
     });
   }
 
   absl::Status WriteSecond(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
+    std::vector<sql::Value> hashes;
+    for (const FloorSaga& saga : sagas) hashes.push_back(Hash(saga.order_id));
     return InTransaction(connection, [&]() -> absl::Status {
-      for (const FloorSaga& saga : sagas) {
-        SAGAMESH_RETURN_IF_ERROR(
-            connection.Execute("UPDATE saga_keys SET status = 2 WHERE key_hash = ?", {Hash(saga.order_id)}).status());
-        SAGAMESH_RETURN_IF_ERROR(
-            connection
-                .Execute("UPDATE sagas SET phase = 4, version = 2, open_owner = NULL, updated_ms = ?, record = ? "
-                         "WHERE saga_id = ?",
-                         {absl::ToUnixMillis(now), Bytes(kSagaRecordLastBytes), saga.saga_id})
-                .status());
-      }
-      return absl::OkStatus();
+      SAGAMESH_RETURN_IF_ERROR(UpdateAll(connection, "saga_keys", "status = 2", "key_hash", hashes.size(), hashes));
+      return WriteSagas(connection, sagas, {.phase = 4, .version = 2, .bytes = kSagaRecordLastBytes},
+                        absl::ToUnixMillis(now));
     });
+  }
+
+ private:
+  struct Half {
+    int64_t phase = 0;
+    int64_t version = 1;
+    sql::Value open_owner;
+    int bytes = 0;
+  };
+  absl::Status WriteSagas(sql::Connection& connection, const std::vector<FloorSaga>& sagas, const Half& half,
+                          int64_t now_ms) {
+    std::vector<sql::Value> rows;
+    for (const FloorSaga& saga : sagas) {
+      rows.insert(rows.end(),
+                  {saga.saga_id, std::string("process_order"), half.phase, int64_t{0}, std::string(kOwner), int64_t{1},
+                   half.version, int64_t{0}, half.open_owner, now_ms, now_ms, Bytes(half.bytes)});
+    }
+    return sql::Upsert(connection, "sagas", {"saga_id"},
+                       {"saga_id", "definition", "phase", "stuck", "owner", "epoch", "version", "takeovers",
+                        "open_owner", "created_ms", "updated_ms", "record"},
+                       std::move(rows));
   }
 };
 
@@ -123,12 +126,9 @@ class OrdersRows final : public SagaRows {
     }
     return InTransaction(connection, [&]() -> absl::Status {
       SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kOrdersBarrierFirstBytes, now_ms));
-      return connection
-          .Execute(absl::StrCat("INSERT INTO orders (order_id, customer_id, status, item_lines, total_cents, saga_id, "
-                                "created_ms) VALUES ",
-                                Tuples(sagas.size(), 7)),
-                   rows)
-          .status();
+      return sql::Insert(connection, "orders",
+                         {"order_id", "customer_id", "status", "item_lines", "total_cents", "saga_id", "created_ms"},
+                         std::move(rows));
     });
   }
 
@@ -137,10 +137,7 @@ class OrdersRows final : public SagaRows {
     for (const FloorSaga& saga : sagas) ids.push_back(saga.order_id);
     return InTransaction(connection, [&]() -> absl::Status {
       SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kOrdersBarrierLastBytes, absl::ToUnixMillis(now)));
-      return connection
-          .Execute(absl::StrCat("UPDATE orders SET status = 3 WHERE order_id IN (", sql::Placeholders(ids.size()), ")"),
-                   ids)
-          .status();
+      return UpdateAll(connection, "orders", "status = 3", "order_id", sagas.size(), ids);
     });
   }
 };
@@ -149,16 +146,8 @@ class CustomersRows final : public SagaRows {
  public:
   absl::Status Prepare(sql::Connection& connection, const std::vector<std::string>& skus) override {
     SAGAMESH_RETURN_IF_ERROR(sql::Migrate(connection, customers::Migrations()));
-    return InTransaction(connection, [&]() -> absl::Status {
-      for (const std::string& sku : skus) {
-        SAGAMESH_RETURN_IF_ERROR(connection
-                                     .Execute("INSERT INTO products (sku, name, price_cents, available, reserved, "
-                                              "sold) VALUES (?, 'Measured', ?, ?, 0, 0)",
-                                              {sku, kPriceCents, kUnits})
-                                     .status());
-      }
-      return absl::OkStatus();
-    });
+    for (const std::string& sku : skus) balances_[sku] = {.available = kUnits};
+    return InTransaction(connection, [&] { return WriteProducts(connection, balances_); });
   }
 
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
@@ -169,58 +158,65 @@ class CustomersRows final : public SagaRows {
     }
     return InTransaction(connection, [&]() -> absl::Status {
       SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierFirstBytes, now_ms));
-      SAGAMESH_RETURN_IF_ERROR(
-          connection
-              .Execute(absl::StrCat("INSERT INTO reservations (order_id, owner, status, customer_id, item_lines, "
-                                    "updated_ms) VALUES ",
-                                    Tuples(sagas.size(), 6)),
-                       rows)
-              .status());
-      return Move(connection, sagas, "reserve",
-                  "UPDATE products SET available = available - ?1, reserved = reserved + ?1 WHERE sku = ?2", now_ms);
+      SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "reservations",
+                                           {"order_id", "owner", "status", "customer_id", "item_lines", "updated_ms"},
+                                           std::move(rows)));
+      return Move(connection, sagas, "reserve", {.available = -1, .reserved = 1}, now_ms);
     });
   }
 
   absl::Status WriteSecond(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
-    std::vector<sql::Value> ids = {now_ms};
-    for (const FloorSaga& saga : sagas) ids.push_back(saga.order_id);
+    std::vector<sql::Value> values = {now_ms};
+    for (const FloorSaga& saga : sagas) values.push_back(saga.order_id);
     return InTransaction(connection, [&]() -> absl::Status {
       SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierLastBytes, now_ms));
       SAGAMESH_RETURN_IF_ERROR(
-          connection
-              .Execute(absl::StrCat("UPDATE reservations SET status = 2, updated_ms = ? WHERE order_id IN (",
-                                    sql::Placeholders(sagas.size()), ")"),
-                       ids)
-              .status());
-      return Move(connection, sagas, "commit",
-                  "UPDATE products SET reserved = reserved - ?1, sold = sold + ?1 WHERE sku = ?2", now_ms);
+          UpdateAll(connection, "reservations", "status = 2, updated_ms = ?", "order_id", sagas.size(), values));
+      return Move(connection, sagas, "commit", {.reserved = -1, .sold = 1}, now_ms);
     });
   }
 
  private:
+  // A product's units, or what one saga changes of them.
+  struct Units {
+    int64_t available = 0;
+    int64_t reserved = 0;
+    int64_t sold = 0;
+  };
+
+  // Nobody else writes to them, so that what they come to is known in advance.
+  absl::Status WriteProducts(sql::Connection& connection, const std::map<std::string, Units>& balances) {
+    std::vector<sql::Value> rows;
+    for (const auto& [sku, balance] : balances) {
+      rows.insert(rows.end(),
+                  {sku, std::string("Measured"), kPriceCents, balance.available, balance.reserved, balance.sold});
+    }
+    return sql::Upsert(connection, "products", {"sku"}, {"sku", "name", "price_cents", "available", "reserved", "sold"},
+                       std::move(rows));
+  }
+
   // The movements, and each product once by the sum of its movements.
   absl::Status Move(sql::Connection& connection, const std::vector<FloorSaga>& sagas, const std::string& kind,
-                    absl::string_view update_product, int64_t now_ms) {
+                    const Units& step, int64_t now_ms) {
     std::vector<sql::Value> movements;
-    std::map<std::string, int64_t> units;
-    const bool reserve = kind == "reserve";
+    std::map<std::string, Units> changed;
     for (const FloorSaga& saga : sagas) {
-      units[saga.sku]++;
-      movements.insert(movements.end(),
-                       {saga.sku, absl::StrCat(saga.order_id, "/", kind), kind, saga.order_id,
-                        int64_t{reserve ? -1 : 0}, int64_t{reserve ? 1 : -1}, int64_t{reserve ? 0 : 1}, now_ms});
+      Units& balance = balances_.at(saga.sku);
+      balance.available += step.available;
+      balance.reserved += step.reserved;
+      balance.sold += step.sold;
+      changed[saga.sku] = balance;
+      movements.insert(movements.end(), {saga.sku, absl::StrCat(saga.order_id, "/", kind), kind, saga.order_id,
+                                         step.available, step.reserved, step.sold, now_ms});
     }
-    for (const auto& [sku, count] : units) {
-      SAGAMESH_RETURN_IF_ERROR(connection.Execute(update_product, {count, sku}).status());
-    }
-    return connection
-        .Execute(absl::StrCat("INSERT INTO movements (sku, movement_id, kind, order_id, available, reserved, sold, "
-                              "created_ms) VALUES ",
-                              Tuples(sagas.size(), 8)),
-                 movements)
-        .status();
+    SAGAMESH_RETURN_IF_ERROR(WriteProducts(connection, changed));
+    return sql::Insert(connection, "movements",
+                       {"sku", "movement_id", "kind", "order_id", "available", "reserved", "sold", "created_ms"},
+                       std::move(movements));
   }
+
+  std::map<std::string, Units> balances_;
 };
 
 }  // namespace

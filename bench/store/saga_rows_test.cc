@@ -4,15 +4,20 @@
 #include <gtest/gtest.h>
 
 #include "common/clock/clock.h"
-#include "common/sql/sqlite.h"
+#include "common/testing/engines.h"
 #include "common/testing/status_matchers.h"
 
 namespace sagamesh::bench {
 namespace {
 
+using ::sagamesh::testing::Engine;
+using ::sagamesh::testing::EngineName;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
+
 const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
-class SagaRowsTest : public ::testing::Test {
+class SagaRowsTest : public ::testing::TestWithParam<Engine> {
  protected:
   // Writes both halves of `sagas` to a database of its own.
   void Write(SagaRows& rows, const std::vector<FloorSaga>& sagas) {
@@ -26,25 +31,23 @@ class SagaRowsTest : public ::testing::Test {
 
   const std::vector<FloorSaga> sagas_ = {{"s1", "o1", "k1", "a"}, {"s2", "o2", "k2", "b"}, {"s3", "o3", "k3", "a"}};
   SystemClock clock_;
-  std::unique_ptr<sql::Database> database_ = sql::MakeSqliteDatabase(
-      std::string("file:/floor-") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + "?vfs=memdb",
-      clock_);
+  std::unique_ptr<sql::Database> database_ = GetParam().open(clock_);
   std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);
 };
 
-TEST_F(SagaRowsTest, TheCoordinatorsSagasEndSucceededWithTheirKeysSettled) {
+TEST_P(SagaRowsTest, TheCoordinatorsSagasEndSucceededWithTheirKeysSettled) {
   Write(*MakeCoordinatorRows(), sagas_);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM sagas WHERE phase = 4 AND version = 2 AND open_owner IS NULL"), 3);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM saga_keys WHERE status = 2"), 3);
 }
 
-TEST_F(SagaRowsTest, OrdersEndConfirmedBehindOneBarrierRowEach) {
+TEST_P(SagaRowsTest, OrdersEndConfirmedBehindOneBarrierRowEach) {
   Write(*MakeOrdersRows(), sagas_);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM orders WHERE status = 3"), 3);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 3);
 }
 
-TEST_F(SagaRowsTest, StockIsSoldAndEveryMovementIsInTheLedger) {
+TEST_P(SagaRowsTest, StockIsSoldAndEveryMovementIsInTheLedger) {
   Write(*MakeCustomersRows(), sagas_);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM reservations WHERE status = 2"), 3);
   EXPECT_EQ(Number("SELECT sold FROM products WHERE sku = 'a'"), 2);
@@ -53,6 +56,9 @@ TEST_F(SagaRowsTest, StockIsSoldAndEveryMovementIsInTheLedger) {
   EXPECT_EQ(Number("SELECT COUNT(*) FROM movements"), 6);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 3);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, SagaRowsTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, SagaRowsTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::bench

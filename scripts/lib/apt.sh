@@ -86,3 +86,37 @@ add_backports() {
   printf '%s\n' "${text#*$'\n'}" | as_root tee "/etc/apt/sources.list.d/sagamesh-backports.$form" >/dev/null
   apt_update
 }
+
+# debian_archive: prints "URI [KEYRING]" of this machine's first source of its own release.
+debian_archive() {
+  local file found
+  while IFS= read -r file; do
+    if [[ $file == *.sources ]]; then
+      found=$(grep -v '^#' "$file" | awk -v suite="$(debian_codename)" '
+        BEGIN { RS = ""; FS = "\n" }
+        {
+          is_deb = 0; is_suite = 0; uri = ""; keyring = ""
+          for (i = 1; i <= NF; i++) {
+            n = split($i, words, /[ \t]+/)
+            if ($i ~ /^Types:.*deb([ \t]|$)/) is_deb = 1
+            if ($i ~ /^URIs:/) uri = words[2]
+            if ($i ~ /^Signed-By:/ && words[2] ~ /^\//) keyring = words[2]
+            if ($i ~ /^Suites:/) for (j = 2; j <= n; j++) if (words[j] == suite) is_suite = 1
+          }
+          if (is_deb && is_suite && uri ~ /^(https?|file):/) { print uri, keyring; exit }
+        }')
+    else
+      found=$(awk -v suite="$(debian_codename)" '
+        $1 == "deb" {
+          uri = ""; keyring = ""
+          for (i = 2; i <= NF; i++) {
+            if (match($i, /signed-by=\/[^],]+/)) keyring = substr($i, RSTART + 10, RLENGTH - 10)
+            if (uri == "" && $i ~ /^(https?|file):/) uri = $i
+            if (uri != "" && $i == suite) { print uri, keyring; exit }
+          }
+        }' "$file")
+    fi
+    if [[ -n $found ]]; then printf '%s\n' "$found" && return; fi
+  done < <(apt_sources)
+  return 1
+}

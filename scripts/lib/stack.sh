@@ -1,18 +1,20 @@
-# The four processes of one machine: start, look, stop. Pid files are in var/run, logs in var/log.
+# The processes of one machine: start, look, stop. Pid files are in var/run, logs in var/log.
 # shellcheck shell=bash
 
 VAR_DIR=$ROOT/var
 RUN_DIR=$VAR_DIR/run
 LOG_DIR=$VAR_DIR/log
-# In the order of starting; they are stopped in the other.
-SERVICES=(customers orders coordinator gateway)
+# In the order of starting; they are stopped in the other. mariadb is part of it with --db=mysql only.
+SERVICES=(mariadb customers orders coordinator gateway)
 HEALTHY_SECONDS_MAX=60
 # More than the services' own --grace.
 STOP_SECONDS_MAX=20
+source "$ROOT/scripts/lib/mariadb.sh"
 
 # ports_of SERVICE: prints "PORT WHAT" lines.
 ports_of() {
   case $1 in
+    mariadb) printf '%s\n' "$MARIADB_PORT SQL" ;;
     customers) printf '%s\n' '50053 gRPC' '9053 metrics' ;;
     orders) printf '%s\n' '50052 gRPC' '9052 metrics' ;;
     coordinator) printf '%s\n' '50051 gRPC' '9051 metrics' ;;
@@ -22,9 +24,17 @@ ports_of() {
   esac
 }
 
-# arguments_of SERVICE: fills the array `arguments`.
+program_of() { # SERVICE
+  if [[ $1 == mariadb ]]; then program_of_mariadb; else printf '%s' "$BIN_DIR/$1"; fi
+}
+
+# arguments_of SERVICE DB: fills the array `arguments`.
 arguments_of() {
   case $1 in
+    mariadb)
+      mariadb_arguments
+      return
+      ;;
     customers) arguments=(--listen=127.0.0.1:50053 --metrics=127.0.0.1:9053 --seed-demo) ;;
     orders) arguments=(--listen=127.0.0.1:50052 --metrics=127.0.0.1:9052 --customers=127.0.0.1:50053) ;;
     coordinator)
@@ -37,7 +47,11 @@ arguments_of() {
         --customers-listen=127.0.0.1:3001,127.0.0.1:3003)
       ;;
   esac
-  if [[ $1 != gateway ]]; then arguments+=("--db=sqlite:$VAR_DIR/$1.db"); fi
+  case $1/$2 in
+    gateway/*) ;;
+    */sqlite) arguments+=("--db=sqlite:$VAR_DIR/$1.db") ;;
+    */mysql) arguments+=("--db=mysql://$1@127.0.0.1:$MARIADB_PORT/$1") ;;
+  esac
   arguments+=(--enable-fault-injection)
 }
 
@@ -47,8 +61,17 @@ pid_of() {
   local pid exe
   pid=$(cat "$RUN_DIR/$1.pid" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
   exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || return 1
-  [[ ${exe% (deleted)} == "$ROOT/build/"*"/bin/$1" ]] && printf '%s' "$pid"
+  case $1 in
+    mariadb) [[ $(argument_of "$pid" datadir) == "$MARIADB_DIR/data" ]] ;;
+    *) [[ ${exe% (deleted)} == "$ROOT/build/"*"/bin/$1" ]] ;;
+  esac && printf '%s' "$pid"
 }
+
+# argument_of PID NAME: prints what follows --NAME= in its command line.
+argument_of() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | sed -n "s/^--$2=//p"; }
+
+# db_of PID: prints the kind of database that a service runs on; nothing for other processes.
+db_of() { argument_of "$1" db | cut -d: -f1; }
 
 is_of_an_older_build() { [[ $(readlink "/proc/$1/exe" 2>/dev/null) == *' (deleted)' ]]; }
 
@@ -73,7 +96,8 @@ require_free_ports() {
   local service port what holder taken=0
   for service in "$@"; do
     while read -r port what; do
-      if holder=$(listener_of "$port"); then
+      # One that was killed a moment ago still has it.
+      if listener_of "$port" >/dev/null && sleep 1 && holder=$(listener_of "$port"); then
         printf '%serror:%s port %s, for the %s of %s, is in use by %s\n' \
           "$RED" "$PLAIN" "$port" "$what" "$service" "$holder" >&2
         taken=1
@@ -83,21 +107,30 @@ require_free_ports() {
   ((taken == 0)) || die "nothing was started; end what holds the ports, then try again"
 }
 
-# start_service SERVICE: in the background, in a session of its own, so that a Ctrl-C reaches only the script. The
+# start_service SERVICE DB: in the background, in a session of its own, so that a Ctrl-C reaches only the script. The
 # descriptors of the script's locks stay with the script.
 start_service() {
-  local arguments=()
-  arguments_of "$1"
+  local arguments=() program
+  if [[ $1 == mariadb ]]; then prepare_mariadb; fi
+  program=$(program_of "$1")
+  arguments_of "$1" "$2"
   printf '%s starting: %s %s\n' "$(date -u +%FT%TZ)" "$1" "${arguments[*]}" >>"$LOG_DIR/$1.log"
   (
     cd "$ROOT"
-    exec setsid "$BIN_DIR/$1" "${arguments[@]}" </dev/null >>"$LOG_DIR/$1.log" 2>&1 8>&- 9>&-
+    if [[ $2 == mysql ]]; then
+      unset SAGAMESH_DB_PASSWORD
+      SAGAMESH_DB_PASSWORD_FILE=$(password_file_of "$1")
+      export SAGAMESH_DB_PASSWORD_FILE
+    fi
+    exec setsid "$program" "${arguments[@]}" </dev/null >>"$LOG_DIR/$1.log" 2>&1 8>&- 9>&-
   ) &
   local pid=$! tries=0
   disown "$pid"  # or bash would report its end in its own words
   echo "$pid" >"$RUN_DIR/$1.pid"
   # Until it is our program, pid_of does not know it.
   while ! pid_of "$1" >/dev/null && kill -0 "$pid" 2>/dev/null && ((++tries < 200)); do sleep 0.01; done
+  # Services that have not missed it yet would count as healthy.
+  if [[ $1 == mariadb ]]; then await_mariadb "$pid"; fi
   say "$1: started (pid $pid)"
 }
 

@@ -53,18 +53,20 @@ install_go() {
   use_go || die "the Go that apt installed is older than 1.$GO_MINOR_MIN"
 }
 
+# install_python_packages [NAME]: those of scripts/requirements.txt, or only this one, without what it depends on.
 install_python_packages() {
-  local requirements=$ROOT/scripts/requirements.txt
-  if cmp -s "$requirements" "$TOOLS/venv/requirements.txt" && "$VENV_PYTHON" -c 'import grpc_tools, pytest' 2>/dev/null; then
+  local requirements=$ROOT/scripts/requirements.txt installed=$TOOLS/venv/requirements.txt wanted
+  wanted=$(grep "^${1:-.}" "$requirements")
+  if [[ $wanted == "$(cat "$installed" 2>/dev/null)" ]] && "$VENV_PYTHON" -c 'import google.rpc' 2>/dev/null; then
     return
   fi
-  say "python: installing the packages of scripts/requirements.txt"
+  say "python: installing ${1:-the packages} of scripts/requirements.txt"
   if ! "$VENV_PYTHON" -m pip --version >/dev/null 2>&1; then
     rm -rf "$TOOLS/venv"
     "$(system_python)" -m venv "$TOOLS/venv"
   fi
-  "$VENV_PYTHON" -m pip install --quiet --disable-pip-version-check -r "$requirements"
-  cp "$requirements" "$TOOLS/venv/requirements.txt"
+  "$VENV_PYTHON" -m pip install --quiet --disable-pip-version-check ${1:+--no-deps} -r /dev/stdin <<<"$wanted"
+  printf '%s\n' "$wanted" >"$installed"
 }
 
 # The .proto files of google/rpc and google/api, from the wheel that holds them. A file that is the same keeps its time,
