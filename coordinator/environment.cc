@@ -39,7 +39,10 @@ Environment::Environment(const EnvironmentOptions& options, std::unique_ptr<Proc
       process_(std::move(process)),
       definitions_(std::move(definitions)),
       journal_(options.journal, process_->database(), process_->workers(), process_->clock(), process_->random(),
-               process_->registry(), [this](absl::Span<const engine::SagaRecord> changed) { hub_.Publish(changed); }),
+               process_->registry(),
+               [this](absl::Span<const engine::SagaRecord> changed, int64_t oldest_untold_ms) {
+                 hub_.Publish(changed, oldest_untold_ms);
+               }),
       saga_loop_a_(MakeThreadEventLoop("sagas-a")),
       saga_loop_b_(MakeThreadEventLoop("sagas-b")),
       step_caller_(options.participants),

@@ -191,9 +191,9 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
     const bool unknown = status.code() == absl::StatusCode::kUnknown;
     if (unknown && give_up == absl::InfiniteFuture()) give_up = clock.Now() + options.unknown_outcome_max;
     const bool looking = give_up != absl::InfiniteFuture();
-    // While an outcome is unknown, a database that is away is waited for: each operation is guarded, so that running
-    // the batch again finds out.
-    const bool again = unknown || (looking && status.code() == absl::StatusCode::kUnavailable);
+    // While an outcome is unknown, a database that is away is waited for, and so are the locks that the lost COMMIT may
+    // still hold: each operation is guarded, so that running the batch again finds out.
+    const bool again = unknown || (looking && (absl::IsUnavailable(status) || absl::IsAborted(status)));
     if (again && clock.Now() >= give_up) {
       RefuseWaiting();  // batch after batch would wait as long
       return absl::UnavailableError(status.message());
@@ -206,8 +206,11 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
 }
 
 absl::Status GroupCommitCore::State::RunOnce(sql::Session& session, absl::Span<void* const> operations) {
-  SAGAMESH_ASSIGN_OR_RETURN(sql::Connection* const connection, session.Get());
-  SAGAMESH_RETURN_IF_ERROR(connection->Begin());
+  SAGAMESH_ASSIGN_OR_RETURN(sql::Connection* const connection,
+                            session.Run([](sql::Connection& connection) -> absl::StatusOr<sql::Connection*> {
+                              SAGAMESH_RETURN_IF_ERROR(connection.Begin());
+                              return &connection;
+                            }));
   const absl::StatusOr<BatchEffect> effect = run(*connection, operations);
   if (!effect.ok()) {
     connection->Rollback().IgnoreError();

@@ -11,23 +11,26 @@
 #include <vector>
 
 #include "common/exec/in_flight.h"
+#include "common/exec/mutex.h"
 #include "common/exec/threads.h"
-#include "common/sql/sqlite.h"
+#include "common/testing/engines.h"
 #include "common/testing/fake_clock.h"
 #include "common/testing/manual_pool.h"
 #include "common/testing/scripted_database.h"
 #include "common/testing/status_matchers.h"
-#include "common/testing/temp_dir.h"
 
 namespace sagamesh {
 namespace {
 
 using ::absl::StatusCode;
+using ::sagamesh::testing::Engine;
+using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::IsError;
 using ::sagamesh::testing::ManualPool;
 using ::sagamesh::testing::ScriptedDatabase;
-using ::sagamesh::testing::TempDir;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 using ::testing::ElementsAre;
 
 // Adds 1 to a counter once, guarded by the row of its id.
@@ -38,7 +41,7 @@ struct Add {
   bool refused = false;
 };
 
-class GroupCommitTest : public ::testing::Test {
+class GroupCommitTest : public ::testing::TestWithParam<Engine> {
  protected:
   GroupCommitTest() {
     spdlog::set_level(spdlog::level::off);
@@ -57,8 +60,11 @@ class GroupCommitTest : public ::testing::Test {
   }
 
   absl::StatusOr<BatchEffect> Run(sql::Connection& connection, absl::Span<Add* const> adds) {
-    batches_.push_back({});
-    for (const Add* add : adds) batches_.back().push_back(add->id);
+    {
+      MutexLock lock(mutex_);
+      batches_.push_back({});
+      for (const Add* add : adds) batches_.back().push_back(add->id);
+    }
     if (on_run_) SAGAMESH_RETURN_IF_ERROR(on_run_());
     BatchEffect effect = BatchEffect::kNothing;
     for (Add* add : adds) {
@@ -89,13 +95,13 @@ class GroupCommitTest : public ::testing::Test {
     return registry_.Counter("sagamesh_batch_" + name, "", {{"queue", "adds"}}).Value();
   }
 
-  TempDir directory_;
   FakeClock clock_;
-  ScriptedDatabase database_{sql::MakeSqliteDatabase(directory_.Path("t.db"), clock_)};
+  ScriptedDatabase database_{GetParam().open(clock_)};
   std::unique_ptr<Random> random_ = MakeSystemRandom();
   metrics::Registry registry_;
   ManualPool pool_;
   std::function<absl::Status()> on_run_;
+  Mutex mutex_;  // for workers on threads; the tests look when these have ended
   std::vector<std::vector<int64_t>> batches_;
   std::vector<int64_t> finished_;
   std::vector<absl::Status> results_;
@@ -103,7 +109,7 @@ class GroupCommitTest : public ::testing::Test {
   std::unique_ptr<GroupCommit<Add>> commit_;
 };
 
-TEST_F(GroupCommitTest, ALoneCallerGetsOneCommitForEachWrite) {
+TEST_P(GroupCommitTest, ALoneCallerGetsOneCommitForEachWrite) {
   Make();
   for (int id = 1; id <= 5; id++) {
     Submit({id});
@@ -117,7 +123,7 @@ TEST_F(GroupCommitTest, ALoneCallerGetsOneCommitForEachWrite) {
   EXPECT_EQ(Total(), 5);
 }
 
-TEST_F(GroupCommitTest, WhatWaitsIsCommittedTogetherUpToTheLargestBatch) {
+TEST_P(GroupCommitTest, WhatWaitsIsCommittedTogetherUpToTheLargestBatch) {
   Make({.max_batch_operations = 128});
   for (int id = 1; id <= 256; id++) Submit({id});
   pool_.RunAll();
@@ -128,15 +134,14 @@ TEST_F(GroupCommitTest, WhatWaitsIsCommittedTogetherUpToTheLargestBatch) {
   for (const absl::Status& status : results_) EXPECT_OK(status);
 }
 
-TEST_F(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
+TEST_P(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
   constexpr int kCallers = 8;
   constexpr int kEach = 64;
   SystemClock clock;
-  const auto database = sql::MakeSqliteDatabase(directory_.Path("t.db"), clock);
   const auto pool = MakeThreadPool("worker", 4);
   metrics::Registry registry;
   auto run = [this](sql::Connection& connection, absl::Span<Add* const> adds) { return Run(connection, adds); };
-  GroupCommit<Add> commit({.name = "adds", .max_workers = 4}, *database, *pool, clock, *random_, registry, run);
+  GroupCommit<Add> commit({.name = "adds", .max_workers = 4}, database_, *pool, clock, *random_, registry, run);
   InFlight waiting;
   std::vector<std::thread> callers;
   for (int caller = 0; caller < kCallers; caller++) {
@@ -157,7 +162,7 @@ TEST_F(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
   EXPECT_LT(batches_.size(), kCallers * kEach / 2);
 }
 
-TEST_F(GroupCommitTest, ARefusalByTheRuleHarmsNoOther) {
+TEST_P(GroupCommitTest, ARefusalByTheRuleHarmsNoOther) {
   Make();
   Submit({1});
   Submit({.id = 2, .refuse = true});
@@ -168,7 +173,7 @@ TEST_F(GroupCommitTest, ARefusalByTheRuleHarmsNoOther) {
   EXPECT_EQ(Total(), 2);
 }
 
-TEST_F(GroupCommitTest, ABatchThatWroteNothingIsNotCommitted) {
+TEST_P(GroupCommitTest, ABatchThatWroteNothingIsNotCommitted) {
   Make();
   Submit({.id = 1, .refuse = true});
   pool_.RunAll();
@@ -178,7 +183,7 @@ TEST_F(GroupCommitTest, ABatchThatWroteNothingIsNotCommitted) {
   EXPECT_EQ(Counter("commits_total"), 0);
 }
 
-TEST_F(GroupCommitTest, AcceptedWorkGoesBeforeNewWork) {
+TEST_P(GroupCommitTest, AcceptedWorkGoesBeforeNewWork) {
   Make({.max_batch_operations = 2});
   Submit({1});
   Submit({2});
@@ -189,7 +194,7 @@ TEST_F(GroupCommitTest, AcceptedWorkGoesBeforeNewWork) {
   EXPECT_THAT(batches_, ElementsAre(ElementsAre(3, 5), ElementsAre(1, 2), ElementsAre(4)));
 }
 
-TEST_F(GroupCommitTest, AFullQueueRefusesAtOnceWithWhenToComeBack) {
+TEST_P(GroupCommitTest, AFullQueueRefusesAtOnceWithWhenToComeBack) {
   Make({.max_queued_operations = 2});
   for (int id = 1; id <= 3; id++) Submit({id});
   ASSERT_THAT(finished_, ElementsAre(3));
@@ -198,7 +203,7 @@ TEST_F(GroupCommitTest, AFullQueueRefusesAtOnceWithWhenToComeBack) {
   EXPECT_EQ(Counter("rejected_total"), 1);
 }
 
-TEST_F(GroupCommitTest, AcceptedWorkHasAReserveThatIsBoundedToo) {
+TEST_P(GroupCommitTest, AcceptedWorkHasAReserveThatIsBoundedToo) {
   Make({.max_queued_operations = 2});
   for (int id = 1; id <= 2; id++) Submit({id});
   for (int id = 3; id <= 5; id++) Submit({id}, Priority::kAccepted);
@@ -207,7 +212,7 @@ TEST_F(GroupCommitTest, AcceptedWorkHasAReserveThatIsBoundedToo) {
   EXPECT_EQ(Total(), 4);
 }
 
-TEST_F(GroupCommitTest, WhatWaitedPastItsDeadlineIsNotRun) {
+TEST_P(GroupCommitTest, WhatWaitedPastItsDeadlineIsNotRun) {
   Make();
   Submit({1}, Priority::kNew, clock_.Now() + absl::Seconds(1));
   Submit({2}, Priority::kNew, clock_.Now() + absl::Seconds(3));
@@ -219,7 +224,7 @@ TEST_F(GroupCommitTest, WhatWaitedPastItsDeadlineIsNotRun) {
   EXPECT_THAT(batches_, ElementsAre(ElementsAre(2)));
 }
 
-TEST_F(GroupCommitTest, ADeadlockIsRunAgainAsAWhole) {
+TEST_P(GroupCommitTest, ADeadlockIsRunAgainAsAWhole) {
   Make();
   database_.ScriptBegin(absl::AbortedError("busy"));
   database_.ScriptCommit(absl::AbortedError("deadlock"), /*happens=*/false);
@@ -232,7 +237,7 @@ TEST_F(GroupCommitTest, ADeadlockIsRunAgainAsAWhole) {
   EXPECT_EQ(Total(), 2);
 }
 
-TEST_F(GroupCommitTest, ABatchThatKeepsDeadlockingIsSplit) {
+TEST_P(GroupCommitTest, ABatchThatKeepsDeadlockingIsSplit) {
   Make({.max_attempts = 3});
   on_run_ = [this] { return batches_.back().size() > 1 ? absl::AbortedError("deadlock") : absl::OkStatus(); };
   Submit({1});
@@ -243,7 +248,7 @@ TEST_F(GroupCommitTest, ABatchThatKeepsDeadlockingIsSplit) {
   for (const absl::Status& status : results_) EXPECT_OK(status);
 }
 
-TEST_F(GroupCommitTest, AnOperationThatDeadlocksAloneTooIsAborted) {
+TEST_P(GroupCommitTest, AnOperationThatDeadlocksAloneTooIsAborted) {
   Make({.max_attempts = 3});
   on_run_ = [] { return absl::AbortedError("deadlock"); };
   Submit({1});
@@ -252,7 +257,7 @@ TEST_F(GroupCommitTest, AnOperationThatDeadlocksAloneTooIsAborted) {
   EXPECT_THAT(results_.at(0), IsError(StatusCode::kAborted, "CONTENTION"));
 }
 
-TEST_F(GroupCommitTest, ThePoisonOfABatchIsFoundAndTheOthersGoOn) {
+TEST_P(GroupCommitTest, ThePoisonOfABatchIsFoundAndTheOthersGoOn) {
   Make();
   for (int id = 1; id <= 8; id++) Submit({.id = id, .poison = id == 3});
   pool_.RunAll();
@@ -268,7 +273,7 @@ TEST_F(GroupCommitTest, ThePoisonOfABatchIsFoundAndTheOthersGoOn) {
   EXPECT_EQ(Total(), 7);
 }
 
-TEST_F(GroupCommitTest, ADatabaseThatIsAwayIsToldToAll) {
+TEST_P(GroupCommitTest, ADatabaseThatIsAwayIsToldToAll) {
   Make();
   database_.ScriptConnect(absl::UnavailableError("away"));
   Submit({1});
@@ -283,7 +288,26 @@ TEST_F(GroupCommitTest, ADatabaseThatIsAwayIsToldToAll) {
   EXPECT_OK(results_.back());
 }
 
-TEST_F(GroupCommitTest, AnUnknownCommitThatHappenedIsAppliedOnce) {
+TEST_P(GroupCommitTest, AConnectionThatWasLostSinceItsLastBatchIsNoFailure) {
+  Make();
+  Submit({1});
+  pool_.RunAll();
+  database_.ScriptBegin(absl::UnavailableError("gone away"));
+  Submit({2});
+  pool_.RunAll();
+  EXPECT_OK(results_.back());
+  EXPECT_EQ(Total(), 2);
+}
+
+TEST_P(GroupCommitTest, ANewConnectionThatIsLostAtOnceIsADatabaseThatIsAway) {
+  Make();
+  database_.ScriptBegin(absl::UnavailableError("gone away"));
+  Submit({1});
+  pool_.RunAll();
+  EXPECT_THAT(results_.at(0), IsError(StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+}
+
+TEST_P(GroupCommitTest, AnUnknownCommitThatHappenedIsAppliedOnce) {
   Make();
   database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   Submit({1});
@@ -295,7 +319,7 @@ TEST_F(GroupCommitTest, AnUnknownCommitThatHappenedIsAppliedOnce) {
   EXPECT_EQ(batches_.size(), 2u);
 }
 
-TEST_F(GroupCommitTest, AnUnknownCommitThatDidNotHappenIsAppliedOnce) {
+TEST_P(GroupCommitTest, AnUnknownCommitThatDidNotHappenIsAppliedOnce) {
   Make();
   const int connects = database_.connects();
   database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
@@ -308,7 +332,7 @@ TEST_F(GroupCommitTest, AnUnknownCommitThatDidNotHappenIsAppliedOnce) {
   EXPECT_EQ(Total(), 2);
 }
 
-TEST_F(GroupCommitTest, AnUnknownOutcomeIsLookedForWhileTheDatabaseIsAway) {
+TEST_P(GroupCommitTest, AnUnknownOutcomeIsLookedForWhileTheDatabaseIsAway) {
   Make();
   database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   Submit({1});
@@ -319,7 +343,7 @@ TEST_F(GroupCommitTest, AnUnknownOutcomeIsLookedForWhileTheDatabaseIsAway) {
   EXPECT_EQ(Total(), 1);
 }
 
-TEST_F(GroupCommitTest, AnOutcomeThatStaysUnknownEndsAsUnavailable) {
+TEST_P(GroupCommitTest, AnOutcomeThatStaysUnknownEndsAsUnavailable) {
   Make({.unknown_outcome_max = absl::Seconds(1)});
   database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   Submit({1});
@@ -331,7 +355,7 @@ TEST_F(GroupCommitTest, AnOutcomeThatStaysUnknownEndsAsUnavailable) {
   EXPECT_LT(clock_.Now(), start + absl::Seconds(2));
 }
 
-TEST_F(GroupCommitTest, WhatWaitsBehindAnOutcomeThatStaysUnknownIsToldWithIt) {
+TEST_P(GroupCommitTest, WhatWaitsBehindAnOutcomeThatStaysUnknownIsToldWithIt) {
   Make({.max_batch_operations = 1, .unknown_outcome_max = absl::Seconds(1)});
   for (int i = 0; i < 10'000; i++) database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
   const absl::Time start = clock_.Now();
@@ -346,7 +370,7 @@ TEST_F(GroupCommitTest, WhatWaitsBehindAnOutcomeThatStaysUnknownIsToldWithIt) {
   EXPECT_LT(clock_.Now(), start + absl::Seconds(2));
 }
 
-TEST_F(GroupCommitTest, WhatIsSubmittedWhenOneFinishesIsNotLost) {
+TEST_P(GroupCommitTest, WhatIsSubmittedWhenOneFinishesIsNotLost) {
   Make();
   commit_->Submit({1}, absl::InfiniteFuture(), Priority::kNew, [this](absl::Status, Add&) { Submit({2}); });
   pool_.RunAll();
@@ -354,7 +378,7 @@ TEST_F(GroupCommitTest, WhatIsSubmittedWhenOneFinishesIsNotLost) {
   EXPECT_EQ(Total(), 2);
 }
 
-TEST_F(GroupCommitTest, WhatWaitsWhenItEndsIsToldAndNotRun) {
+TEST_P(GroupCommitTest, WhatWaitsWhenItEndsIsToldAndNotRun) {
   Make();
   Submit({1});
   Submit({2});
@@ -365,7 +389,7 @@ TEST_F(GroupCommitTest, WhatWaitsWhenItEndsIsToldAndNotRun) {
   EXPECT_EQ(Total(), 0);
 }
 
-TEST_F(GroupCommitTest, WhatWaitsWhenThePoolEndsIsTold) {
+TEST_P(GroupCommitTest, WhatWaitsWhenThePoolEndsIsTold) {
   Make();
   Submit({1});
   pool_.Shutdown();
@@ -373,6 +397,9 @@ TEST_F(GroupCommitTest, WhatWaitsWhenThePoolEndsIsTold) {
   commit_ = nullptr;
   EXPECT_THAT(finished_, ElementsAre(1, 2));
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, GroupCommitTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, GroupCommitTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh

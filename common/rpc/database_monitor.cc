@@ -14,6 +14,8 @@ namespace {
 
 constexpr absl::Duration kOpenInterval = absl::Milliseconds(500);
 constexpr absl::Duration kWatchInterval = absl::Seconds(1);
+// A question that so many later looks find unanswered: the database is silent.
+constexpr int kSilentLooksMax = 2;
 
 bool MayPass(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kAborted ||
@@ -22,7 +24,7 @@ bool MayPass(const absl::Status& status) {
 
 }  // namespace
 
-// Kept alive by its tasks. Everything but `opened` is used by one task at a time.
+// Kept alive by its tasks. Everything but `opened` and `session` is used on the loop alone.
 struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
   State(Options options, sql::CountedDatabase& database, WorkerPool& pool, EventLoop& timers)
       : options(std::move(options)),
@@ -31,28 +33,53 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
         pool(pool),
         timers(timers) {}
 
-  void Open() {
-    const absl::Status status = options.open();
-    if (status.ok()) {
-      opened = true;
-      return Watch();
-    }
+  // Runs `ask` on a worker, then `next` with what came of it on the loop.
+  void Ask(absl::Status (State::*ask)(), void (State::*next)(const absl::Status&)) {
+    pool.Post([self = shared_from_this(), ask, next] {
+      self->timers.Post([self, next, status = ((*self).*ask)()] { ((*self).*next)(status); });
+    });
+  }
+
+  void Open() { Ask(&State::TryToOpen, &State::Opened); }
+
+  absl::Status TryToOpen() {
+    absl::Status status = options.open();
+    if (status.ok()) opened = true;
+    return status;
+  }
+
+  void Opened(const absl::Status& status) {
+    if (status.ok()) return Watch();
     if (!MayPass(status)) return options.on_fatal(status);
     Tell(status);
     After(kOpenInterval, &State::Open);
   }
 
   void Watch() {
-    const bool answered = database.TakeFinding() == sql::CountedDatabase::Finding::kAnswered;
-    Tell(answered ? absl::OkStatus() : Ping());
     After(kWatchInterval, &State::Watch);
+    const bool answered = database.TakeFinding() == sql::CountedDatabase::Finding::kAnswered;
+    if (answered) silent_looks = 0;
+    if (answered && !database.may_move()) {
+      Tell(absl::OkStatus());
+    } else if (!asked) {
+      asked = true;
+      Ask(&State::Ping, &State::Answered);
+    } else if (!answered && ++silent_looks >= kSilentLooksMax) {
+      Tell(absl::UnavailableError("it does not answer"));
+    }
   }
 
   absl::Status Ping() {
-    const absl::StatusOr<sql::Connection*> connection = session.Get();
-    absl::Status status = connection.ok() ? (*connection)->Query("SELECT 1").status() : connection.status();
+    if (database.may_move()) return database.Check().status();
+    SAGAMESH_ASSIGN_OR_RETURN(sql::Connection* const connection, session.Get());
+    return connection->Query("SELECT 1").status();
+  }
+
+  void Answered(const absl::Status& status) {
+    asked = false;
+    silent_looks = 0;
     database.TakeFinding();  // its own
-    return status;
+    Tell(status);
   }
 
   void Tell(const absl::Status& status) {
@@ -67,8 +94,7 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
   }
 
   void After(absl::Duration delay, void (State::*next)()) {
-    timers.PostAfter(delay,
-                     [self = shared_from_this(), next] { self->pool.Post([self, next] { ((*self).*next)(); }); });
+    timers.PostAfter(delay, [self = shared_from_this(), next] { ((*self).*next)(); });
   }
 
   Options options;
@@ -77,15 +103,15 @@ struct DatabaseMonitor::State : std::enable_shared_from_this<State> {
   WorkerPool& pool;
   EventLoop& timers;
   std::atomic<bool> opened{false};
+  bool asked = false;           // a question of its own is under way
+  int silent_looks = 0;         // since when nobody was answered
   std::optional<bool> healthy;  // as it was told last
 };
 
 DatabaseMonitor::DatabaseMonitor(Options options, sql::CountedDatabase& database, WorkerPool& pool, EventLoop& timers)
     : state_(std::make_shared<State>(std::move(options), database, pool, timers)) {}
 
-void DatabaseMonitor::Start() {
-  state_->pool.Post([state = state_] { state->Open(); });
-}
+void DatabaseMonitor::Start() { state_->Open(); }
 
 absl::Status DatabaseMonitor::Ready() const {
   if (state_->opened) return absl::OkStatus();

@@ -13,8 +13,9 @@
 namespace sagamesh::rpc {
 
 // Opens a service's database, however long it is away, and then watches it: each second, by what others were answered
-// meanwhile, else by a query of its own. A database that is away stops no process; it makes it unhealthy, after two
-// seconds at most. Goes on until its executors shut down. Thread-safe.
+// meanwhile, else by a query of its own; one that may move by its Check. A database that is away stops no process; it
+// makes it unhealthy, after two seconds at most, or four if it does not even refuse. Goes on until its executors shut
+// down. Thread-safe.
 class DatabaseMonitor {
  public:
   struct Options {
@@ -22,7 +23,7 @@ class DatabaseMonitor {
     // Run on a worker until it is OK: migrations, taking up work. Run again every 500 ms while it is UNAVAILABLE,
     // ABORTED or UNKNOWN, the errors of common/sql that pass.
     absl::AnyInvocable<absl::Status()> open;
-    // Told each change, the first included; on a worker.
+    // Told each change, the first included; on the loop, so that a worker that hangs holds up nothing. Must not block.
     std::function<void(bool healthy)> on_change;
     // Any other error of `open` (the schema is newer than this program): the process cannot go on.
     std::function<void(const absl::Status&)> on_fatal;

@@ -38,11 +38,17 @@ class ManualExecutor final : public EventLoop {
 
   // Runs the only timer there is, and what follows from it; returns how long it was to wait.
   absl::Duration RunTimer() {
+    const absl::Duration delay = RunTimerAlone();
+    RunReady();
+    return delay;
+  }
+
+  // What follows from it hangs until RunReady.
+  absl::Duration RunTimerAlone() {
     EXPECT_EQ(timers_.size(), 1u);
     auto [delay, task] = std::move(timers_.front());
     timers_.clear();
     std::move(task)();
-    RunReady();
     return delay;
   }
 
@@ -58,12 +64,19 @@ class SwitchedDatabase final : public sql::Database {
  public:
   bool away = false;
   int queries = 0;
+  bool moves = false;
+  absl::Status check;
 
   sql::Dialect dialect() const override { return sql::Dialect::kSqlite; }
   int max_writers() const override { return 1; }
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access) override {
     if (away) return absl::UnavailableError("away");
     return std::make_unique<Connection>(*this);
+  }
+  bool may_move() const override { return moves; }
+  absl::StatusOr<bool> Check() override {
+    SAGAMESH_RETURN_IF_ERROR(check);
+    return true;
   }
 
  private:
@@ -199,6 +212,48 @@ TEST_F(DatabaseMonitorTest, ADatabaseThatGoesAwayRightAfterAnAnswerIsNoticedByTh
   EXPECT_THAT(told_, ElementsAre(false, true));
   executor_.RunTimer();
   EXPECT_THAT(told_, ElementsAre(false, true, false));
+}
+
+TEST_F(DatabaseMonitorTest, ADatabaseThatSaysNothingIsAwayFromTheThirdLookOnUntilItAnswers) {
+  OpenIt();
+  for (int look = 0; look < 2; look++) {
+    executor_.RunTimerAlone();
+    EXPECT_THAT(told_, ElementsAre(false, true));
+  }
+  executor_.RunTimerAlone();
+  EXPECT_THAT(told_, ElementsAre(false, true, false));
+  executor_.RunTimerAlone();
+  const int before = database_.queries;
+  executor_.RunReady();
+  EXPECT_EQ(database_.queries, before + 1) << "one question is under way at a time";
+  EXPECT_THAT(told_, ElementsAre(false, true, false, true));
+}
+
+TEST_F(DatabaseMonitorTest, AQuestionOfItsOwnThatWaitsForAWorkerIsNoSilenceWhileOthersAreAnswered) {
+  OpenIt();
+  for (int look = 0; look < 5; look++) {
+    executor_.RunTimerAlone();
+    Ask();
+  }
+  EXPECT_THAT(told_, ElementsAre(false, true));
+}
+
+TEST_F(DatabaseMonitorTest, ADatabaseThatMayMoveIsCheckedAtEachLookWhateverOthersWereAnswered) {
+  database_.moves = true;
+  OpenIt();
+  Ask();
+  executor_.RunTimer();
+  EXPECT_THAT(told_, ElementsAre(false, true));
+  database_.check = absl::UnavailableError("two are writable");
+  for (int look = 0; look < 3; look++) {
+    Ask();
+    executor_.RunTimer();
+    EXPECT_THAT(told_, ElementsAre(false, true, false));
+  }
+  database_.check = absl::OkStatus();
+  executor_.RunTimer();
+  EXPECT_THAT(told_, ElementsAre(false, true, false, true));
+  EXPECT_EQ(database_.queries, 0) << "a check is question enough";
 }
 
 TEST_F(DatabaseMonitorTest, ErrorsThatPassAreTriedAgain) {

@@ -16,6 +16,8 @@ namespace {
 
 // For what comes after the grace and does not wait: giving the lease up, closing files.
 constexpr absl::Duration kCleanupMax = absl::Seconds(2);
+// Threads beside those of the writers, which may all wait for locks: for readers, the lease and the monitor.
+constexpr int kOtherWorkers = 4;
 
 // Never a flag: those show in the process list.
 absl::StatusOr<std::string> ReadPassword() {
@@ -43,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Create(const ProcessOptions& o
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<sql::Database> database, sql::OpenDatabase(options.db, login));
   process->database_ = std::make_unique<sql::CountedDatabase>(std::move(database), process->registry_);
   if (!options.metrics.empty()) SAGAMESH_RETURN_IF_ERROR(process->registry_.Serve(options.metrics));
-  process->workers_ = MakeThreadPool("worker", options.workers);
+  process->workers_ = MakeThreadPool("worker", process->database_->max_writers() + kOtherWorkers);
   process->timers_ = MakeThreadEventLoop("timers");
   rpc::EdgeOptions edge;
   edge.domain = options.domain;

@@ -29,7 +29,6 @@ struct ProcessOptions {
   bool enable_fault_injection = false;
   std::string crash_at;  // the name of a crash point; empty: none
   absl::Duration grace = absl::Seconds(10);
-  int workers = 4;
 };
 
 // What every service's process is made of, in production: the seams and the edge. A service's environment makes its own

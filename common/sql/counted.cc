@@ -66,6 +66,12 @@ absl::StatusOr<std::unique_ptr<Connection>> CountedDatabase::Connect(Access acce
   return std::make_unique<CountedConnection>(*this, *std::move(inner));
 }
 
+absl::StatusOr<bool> CountedDatabase::Check() {
+  absl::StatusOr<bool> asked = inner_->Check();
+  if (!asked.ok() || *asked) Count(asked.status());
+  return asked;
+}
+
 void CountedDatabase::Count(const absl::Status& status) {
   statements_.Increment();
   (status.ok() ? answered_ : failed_).store(true, std::memory_order_relaxed);

@@ -10,9 +10,9 @@
 
 namespace sagamesh::sql {
 
-// A database whose users are counted: every round trip (a statement, BEGIN, COMMIT, ROLLBACK, a connection made) is one
-// more of sagamesh_db_statements_total, and what came of them spares the question whether the database is there.
-// Thread-safe; outlives its connections.
+// A database whose users are counted: every round trip (a statement, BEGIN, COMMIT, ROLLBACK, a connection made, a
+// Check that asks) is one more of sagamesh_db_statements_total, and what came of them spares the question whether the
+// database is there. Thread-safe; outlives its connections.
 class CountedDatabase final : public Database {
  public:
   // `registry` outlives it.
@@ -29,6 +29,8 @@ class CountedDatabase final : public Database {
   Dialect dialect() const override { return inner_->dialect(); }
   int max_writers() const override { return inner_->max_writers(); }
   absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override;
+  bool may_move() const override { return inner_->may_move(); }
+  absl::StatusOr<bool> Check() override;
 
  private:
   class CountedConnection;

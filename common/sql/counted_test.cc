@@ -83,5 +83,38 @@ TEST_F(CountedTest, ADeadConnectionAsksNobody) {
   EXPECT_EQ(Counted(), 0);
 }
 
+// One of several servers, whose Check ends as a test says.
+class MovingDatabase final : public Database {
+ public:
+  explicit MovingDatabase(const absl::StatusOr<bool>& check) : check_(check) {}
+  Dialect dialect() const override { return Dialect::kMysql; }
+  int max_writers() const override { return 1; }
+  absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override { return absl::UnavailableError("away"); }
+  bool may_move() const override { return true; }
+  absl::StatusOr<bool> Check() override { return check_; }
+
+ private:
+  const absl::StatusOr<bool>& check_;
+};
+
+TEST(CountedCheckTest, ACheckIsARoundTripIfItAsksTheServerInUse) {
+  metrics::Registry registry;
+  absl::StatusOr<bool> check = true;
+  CountedDatabase database(std::make_unique<MovingDatabase>(check), registry);
+  const prometheus::Counter& statements = registry.Counter("sagamesh_db_statements_total", "");
+  EXPECT_TRUE(database.may_move());
+  EXPECT_OK(database.Check());
+  EXPECT_EQ(statements.Value(), 1);
+  EXPECT_EQ(database.TakeFinding(), Finding::kAnswered);
+  check = absl::UnavailableError("two are writable");
+  EXPECT_EQ(database.Check().status(), check.status());
+  EXPECT_EQ(statements.Value(), 2);
+  EXPECT_EQ(database.TakeFinding(), Finding::kDoubt);
+  check = false;
+  EXPECT_OK(database.Check());
+  EXPECT_EQ(statements.Value(), 2);
+  EXPECT_EQ(database.TakeFinding(), Finding::kNothing);
+}
+
 }  // namespace
 }  // namespace sagamesh::sql

@@ -9,6 +9,8 @@ MysqlFailure ClassifyMysqlError(int code) {
     case 1213:  // ER_LOCK_DEADLOCK
     case 3101:  // ER_TRANSACTION_ROLLBACK_DURING_COMMIT (group replication)
       return MysqlFailure::kRunAgain;
+    case 1290:  // ER_OPTION_PREVENTS_STATEMENT: --read-only, --super-read-only; of COMMIT too, before it does anything
+      return MysqlFailure::kReadOnly;
     case 1062:  // ER_DUP_ENTRY
       return MysqlFailure::kTaken;
     case 1021:  // ER_DISK_FULL
@@ -22,7 +24,6 @@ MysqlFailure ClassifyMysqlError(int code) {
     case 1161:  // ER_NET_WRITE_INTERRUPTED
     case 1180:  // ER_ERROR_DURING_COMMIT
     case 1203:  // ER_TOO_MANY_USER_CONNECTIONS
-    case 1290:  // ER_OPTION_PREVENTS_STATEMENT: --read-only, --super-read-only
     case 1317:  // ER_QUERY_INTERRUPTED: KILL
     case 1792:  // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
     case 1836:  // ER_READ_ONLY_MODE

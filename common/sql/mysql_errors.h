@@ -7,6 +7,7 @@ namespace sagamesh::sql {
 // https://dev.mysql.com/doc/mysql-errors/9.0/en/ and https://mariadb.com/kb/en/mariadb-error-code-reference/.
 enum class MysqlFailure {
   kRunAgain,  // deadlock, lock wait, a certification that failed: nothing happened, another run may succeed
+  kReadOnly,  // read_only is on: nothing happened, and nothing more will on this server
   kTaken,     // a unique key
   kLost,      // the connection, or the server's will to write
   kDefect,    // of the statement or the data

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -52,7 +54,7 @@ class MysqlTest : public ::testing::TestWithParam<SqlServer> {
 
   std::unique_ptr<Database> DatabaseThrough(const TcpGate& gate) {
     MysqlOptions options = options_;
-    options.port = gate.port();
+    options.hosts[0].port = gate.port();
     return MakeMysqlDatabase(options);
   }
 
@@ -102,6 +104,14 @@ TEST_P(MysqlTest, BytesAreFoundByTheirValue) {
   const auto rows = first_->Query("SELECT id FROM t WHERE bytes = ?", {bytes});
   ASSERT_OK(rows);
   ASSERT_EQ(rows->size(), 1u);
+}
+
+TEST_P(MysqlTest, ALoginDoesNotMindWhatBytesOthersSend) {
+  const auto sent = std::async(std::launch::async, [this] {
+    const std::string bytes("\xac\x01\n\x0c", 4);
+    EXPECT_OK(first_->Query("SELECT SLEEP(1) FROM t WHERE id = 1 AND text <> ?", {Blob{bytes}}));
+  });
+  for (int i = 0; i < 5 && sent.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready; i++) Connect();
 }
 
 TEST_P(MysqlTest, TheSumOfWholeNumbersIsAWholeNumber) {
@@ -193,7 +203,7 @@ TEST_P(MysqlTest, ACommitOfAKilledConnectionIsNeverTakenForSuccess) {
 }
 
 TEST_P(MysqlTest, ACommitWhoseReplyIsLostIsUnknownAndMayHaveHappened) {
-  TcpGate gate(options_.port);
+  TcpGate gate(options_.hosts[0].port);
   const auto database = DatabaseThrough(gate);
   const auto connection = ConnectTo(*database);
   ASSERT_OK(connection->Begin());
@@ -205,7 +215,7 @@ TEST_P(MysqlTest, ACommitWhoseReplyIsLostIsUnknownAndMayHaveHappened) {
 
 TEST_P(MysqlTest, AConnectionLostInATransactionIsKilledByTheNextOne) {
   options_.idle_transaction_max = absl::Seconds(30);
-  TcpGate gate(options_.port);
+  TcpGate gate(options_.hosts[0].port);
   const auto database = DatabaseThrough(gate);
   const auto lost = ConnectTo(*database);
   ASSERT_OK(lost->Begin());
@@ -220,7 +230,7 @@ TEST_P(MysqlTest, AConnectionLostInATransactionIsKilledByTheNextOne) {
 }
 
 TEST_P(MysqlTest, AServerThatFallsSilentIsLostAfterItsTime) {
-  TcpGate gate(options_.port);
+  TcpGate gate(options_.hosts[0].port);
   const auto database = DatabaseThrough(gate);
   const auto connection = ConnectTo(*database);
   gate.GoSilent();
@@ -261,6 +271,28 @@ TEST_P(MysqlTest, AReadOnlyServerIsAway) {
   scratch_.Administer("SET GLOBAL read_only = 1");
   EXPECT_THAT(database_->Connect(Access::kWrite), HasCode(StatusCode::kUnavailable));
   scratch_.Administer("SET GLOBAL read_only = 0");
+}
+
+TEST_P(MysqlTest, ACommitOnAServerThatWasMadeReadOnlyMeanwhileDidNotHappen) {
+  ASSERT_OK(first_->Begin());
+  ASSERT_OK(Set(*first_, 1, "refused"));
+  scratch_.Administer("SET GLOBAL read_only = 1");
+  EXPECT_THAT(first_->Commit(), HasCode(StatusCode::kUnavailable));
+  EXPECT_FALSE(first_->alive());
+  scratch_.Administer("SET GLOBAL read_only = 0");
+  const auto second = Connect();
+  EXPECT_OK(Set(*second, 2, "second"));
+  EXPECT_EQ(Text(*second, 1), "one");
+}
+
+TEST_P(MysqlTest, AStatementOnAServerThatWasMadeReadOnlyGivesTheConnectionUpAndItsLocks) {
+  ASSERT_OK(first_->Begin());
+  ASSERT_OK(first_->Query("SELECT text FROM t WHERE id = 1 FOR UPDATE"));
+  scratch_.Administer("SET GLOBAL read_only = 1");
+  EXPECT_THAT(Set(*first_, 1, "refused"), HasCode(StatusCode::kUnavailable));
+  EXPECT_FALSE(first_->alive());
+  scratch_.Administer("SET GLOBAL read_only = 0");
+  EXPECT_OK(Set(*Connect(), 1, "second"));
 }
 
 TEST_P(MysqlTest, ACommitWithoutATransactionIsADefect) {

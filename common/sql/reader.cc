@@ -30,7 +30,7 @@ struct Reader::State : std::enable_shared_from_this<State> {
         query = std::move(queue.front());
         queue.pop_front();
       }
-      query(session->Get());
+      query(session.get());
     }
   }
 

@@ -24,9 +24,9 @@ struct ReaderOptions {
 // Runs queries on a worker pool over a few read connections, behind a bounded queue. Thread-safe.
 class Reader {
  public:
-  // Called on a worker: with a connection, or with why there is none (UNAVAILABLE; RESOURCE_EXHAUSTED when
-  // `max_queued` queries wait). It runs its queries and finishes its caller.
-  using Query = absl::AnyInvocable<void(absl::StatusOr<Connection*>)>;
+  // Called on a worker: with a session, or with why there is none (RESOURCE_EXHAUSTED when `max_queued` queries wait).
+  // It runs its queries and finishes its caller.
+  using Query = absl::AnyInvocable<void(absl::StatusOr<Session*>)>;
 
   Reader(ReaderOptions options, Database& database, WorkerPool& pool, const Clock& clock);
 
@@ -35,15 +35,15 @@ class Reader {
 
   // Submit for a query with one result, whose caller learns nothing of the database but that it is away
   // (DATABASE_UNAVAILABLE) or that a query failed (INTERNAL); errors of `query` that carry an ErrorInfo go through.
-  // What has waited past `deadline` is not run (TOO_LATE).
+  // What has waited past `deadline` is not run (TOO_LATE). `query` may be run twice.
   template <typename Result>
   void Read(absl::Time deadline, absl::AnyInvocable<absl::StatusOr<Result>(Connection&)> query,
             absl::AnyInvocable<void(absl::StatusOr<Result>)> done) {
     Submit([state = state_, deadline, query = std::move(query),
-            done = std::move(done)](absl::StatusOr<Connection*> connection) mutable {
-      if (!connection.ok()) return done(Failure(*state, connection.status()));
+            done = std::move(done)](absl::StatusOr<Session*> session) mutable {
+      if (!session.ok()) return done(Failure(*state, session.status()));
       if (IsPast(*state, deadline)) return done(Late(*state));
-      absl::StatusOr<Result> result = query(**connection);
+      absl::StatusOr<Result> result = (*session)->Run([&query](Connection& connection) { return query(connection); });
       if (!result.ok()) return done(Failure(*state, result.status()));
       done(std::move(result));
     });

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -75,6 +76,12 @@ class Database {
   virtual int max_writers() const = 0;
   // A kRead connection sees what is committed and may not write. UNAVAILABLE if the database is away.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) = 0;
+  // Whether it may turn out to be on another server; whoever watches over it then calls Check, each second or so.
+  virtual bool may_move() const { return false; }
+  // Finds out which server is the one to write to; connections to another one are dead from now on. UNAVAILABLE if that
+  // one is away, or there is none, or more than one. False if that one was not asked itself, since it has just taken a
+  // write.
+  virtual absl::StatusOr<bool> Check() { return false; }
 };
 
 // A connection that is made when it is needed and made anew after it died. Not thread-safe.
@@ -84,6 +91,20 @@ class Session {
 
   // Valid until the next Get.
   absl::StatusOr<Connection*> Get();
+
+  // `call(Connection&)`, which answers a StatusOr and may be made twice. A connection that turns out to have been lost
+  // since its last use, by a database that was away and is back, is no failure: the call is made on a new one.
+  template <typename Call>
+  auto Run(Call call) -> decltype(call(std::declval<Connection&>())) {
+    const bool used = connection_ != nullptr && connection_->alive();
+    absl::StatusOr<Connection*> connection = Get();
+    if (!connection.ok()) return connection.status();
+    auto result = call(**connection);
+    if (!used || (*connection)->alive()) return result;
+    connection = Get();
+    if (!connection.ok()) return connection.status();
+    return call(**connection);
+  }
 
  private:
   Database& database_;

@@ -23,8 +23,10 @@ class ScriptedDatabase final : public sql::Database {
   // Appends to a script.
   void ScriptConnect(absl::Status status) { connects_.Append({std::move(status)}); }
   void ScriptBegin(absl::Status status) { begins_.Append({std::move(status)}); }
-  // `happens`: the transaction is committed although an error is told.
-  void ScriptCommit(absl::Status status, bool happens) { commits_.Append({std::move(status), happens}); }
+  // `happens`: the transaction is committed although an error is told. `then_away`: from then on nobody can connect.
+  void ScriptCommit(absl::Status status, bool happens, bool then_away = false) {
+    commits_.Append({std::move(status), happens, then_away});
+  }
 
   // While it is away nobody can connect; connections go on.
   void SetAway(bool away) { away_ = away; }
@@ -55,6 +57,7 @@ class ScriptedDatabase final : public sql::Database {
   struct End {
     absl::Status status;
     bool happens = false;
+    bool then_away = false;
   };
 
   class Script {
@@ -99,6 +102,7 @@ class ScriptedDatabase final : public sql::Database {
       } else {
         inner_->Rollback().IgnoreError();
       }
+      if (end.then_away) database_.away_ = true;
       return Fail(std::move(end.status));
     }
     absl::Status Rollback() override {

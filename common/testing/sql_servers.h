@@ -51,10 +51,12 @@ class ScratchDatabase {
 
   // As a service logs in.
   sql::MysqlOptions options() const { return Options("sagamesh", "service-secret", name_); }
+  // As one who may do everything, outside the scratch database.
+  sql::MysqlOptions administrator() const { return Options("admin", "admin-secret", "information_schema"); }
 
-  // Runs a statement as an administrator, outside the scratch database.
+  // Runs a statement as an administrator.
   void Administer(const std::string& statement) const {
-    const auto database = sql::MakeMysqlDatabase(Options("admin", "admin-secret", "information_schema"));
+    const auto database = sql::MakeMysqlDatabase(administrator());
     const auto connection = database->Connect(sql::Access::kRead);
     ASSERT_OK(connection);
     ASSERT_OK((*connection)->Execute(statement));

@@ -16,8 +16,8 @@
 
 namespace sagamesh::testing {
 
-// Stands between a client and a server on loopback. Loses replies on demand, or everything. (The idea is that of
-// userver's chaos tests.)
+// Stands between a client and a server on loopback. Loses replies on demand, or everything, or lets nobody in. (The
+// idea is that of userver's chaos tests.)
 class TcpGate {
  public:
   explicit TcpGate(uint16_t server_port) : server_port_(server_port) {
@@ -43,8 +43,12 @@ class TcpGate {
 
   // The client is cut off at the next reply; the server is not told.
   void LoseNextReply() { lose_reply_ = true; }
+  // Every client is cut off now; the server is not told. New ones may come.
+  void CutClients() { cut_clients_ = true; }
   // From now on nothing passes, and nobody is told: the server keeps the connection.
   void GoSilent() { silent_ = true; }
+  // Whether all clients are cut off, and new ones turned away at once.
+  void TurnAway(bool away) { turns_away_ = away; }
 
  private:
   static sockaddr_in Loopback(uint16_t port) {
@@ -57,12 +61,21 @@ class TcpGate {
 
   void Serve() {
     while (!stopped_) {
+      if (turns_away_) CutOff();
       std::vector<pollfd> watched = {{listener_, POLLIN, 0}};
       for (const auto& [client, server] : pairs_) {
         watched.push_back({client, POLLIN, 0});
         watched.push_back({server, POLLIN, 0});
       }
-      if (poll(watched.data(), watched.size(), /*timeout_ms=*/10) <= 0 || silent_) continue;
+      const bool events = poll(watched.data(), watched.size(), /*timeout_ms=*/10) > 0;
+      if (cut_clients_.exchange(false)) {
+        for (const auto& [client, server] : std::exchange(pairs_, {})) {
+          close(client);
+          orphans_.push_back(server);
+        }
+        continue;
+      }
+      if (!events || silent_) continue;
       for (size_t i = pairs_.size(); i-- > 0;) {
         const auto [client, server] = pairs_[i];
         const bool reply = watched[2 * i + 2].revents != 0;
@@ -82,6 +95,10 @@ class TcpGate {
 
   void Accept() {
     const int client = accept(listener_, nullptr, nullptr);
+    if (turns_away_) {
+      close(client);
+      return;
+    }
     const int server = socket(AF_INET, SOCK_STREAM, 0);
     const sockaddr_in address = Loopback(server_port_);
     if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
@@ -99,11 +116,16 @@ class TcpGate {
     return size > 0 && write(to, buffer, static_cast<size_t>(size)) == size;
   }
 
-  void Drop() {
+  void CutOff() {
     for (const auto& [client, server] : pairs_) {
       close(client);
       close(server);
     }
+    pairs_.clear();
+  }
+
+  void Drop() {
+    CutOff();
     for (const int server : orphans_) close(server);
   }
 
@@ -113,6 +135,8 @@ class TcpGate {
   std::atomic<bool> stopped_{false};
   std::atomic<bool> lose_reply_{false};
   std::atomic<bool> silent_{false};
+  std::atomic<bool> cut_clients_{false};
+  std::atomic<bool> turns_away_{false};
   std::vector<std::pair<int, int>> pairs_;  // client, server
   std::vector<int> orphans_;                // servers whose client was cut off
   std::thread thread_;

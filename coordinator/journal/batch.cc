@@ -30,23 +30,22 @@ absl::StatusOr<BatchEffect> Batch::Run() {
     operation->status = absl::OkStatus();
     operation->changed.clear();
   }
-  const absl::Status lease = HoldLease(connection_, replica_, wrote_);
-  if (lease.code() == absl::StatusCode::kFailedPrecondition) {
+  absl::StatusOr<std::string> lease = HoldLease(connection_, replica_, wrote_);
+  if (absl::IsFailedPrecondition(lease.status())) {
     for (Operation* operation : operations_) {
       if (!std::holds_alternative<ReleaseOperation>(operation->what)) {
         operation->status =
-            MakeError(absl::StatusCode::kUnavailable, {"coordinator", "SHUTTING_DOWN"}, lease.message());
+            MakeError(absl::StatusCode::kUnavailable, {"coordinator", "SHUTTING_DOWN"}, lease.status().message());
       }
     }
     return BatchEffect::kNothing;
   }
-  SAGAMESH_RETURN_IF_ERROR(lease);
-  incarnation_ = replica_.incarnation();
-  stamp_ms_ = replica_.Stamp();
-  now_ = absl::FromUnixMillis(stamp_ms_);
+  if (!lease.ok()) return lease.status();
+  incarnation_ = *std::move(lease);
   const SagaVersions::Map doubted = replica_.doubted().All();
   operations_.front()->made.insert(doubted.begin(), doubted.end());
   SAGAMESH_RETURN_IF_ERROR(Load());
+  TakeStamp();
   PublishMade();
   for (Operation* operation : operations_) {
     std::visit([this, operation](auto& what) { Apply(*operation, what); }, operation->what);
@@ -81,20 +80,28 @@ absl::Status Batch::Load() {
   return absl::OkStatus();
 }
 
+void Batch::TakeStamp() {
+  const auto stamp = std::make_shared<const Stamp>(replica_);
+  for (Operation* operation : operations_) {
+    if (operation->stamp == nullptr) operation->stamp = stamp;
+  }
+  stamp_ms_ = stamp->ms();
+  now_ = absl::FromUnixMillis(stamp_ms_);
+}
+
 void Batch::PublishMade() {
   for (Operation* operation : operations_) {
     for (const auto& [id, version] : operation->made) {
       const auto found = sagas_.find(id);
-      if (found != sagas_.end() && found->second.record.version == version) {
-        operation->changed.push_back(found->second.record);
-      }
+      if (found == sagas_.end() || found->second.record.version != version) continue;
+      operation->changed.push_back(found->second.record);
     }
   }
 }
 
 absl::Status Batch::FindDue(const LoadDueOperation& load, std::vector<std::string>& ids) {
   for (const auto& [id, version] : load.chosen) ids.push_back(id);
-  const sql::Value parameters[] = {incarnation_, stamp_ms_, int64_t{load.limit}};
+  const sql::Value parameters[] = {incarnation_, replica_.NowMs(), int64_t{load.limit}};
   const auto rows = connection_.Query(
       "SELECT saga_id, due_ms FROM sagas WHERE open_owner = ? AND due_ms <= ? ORDER BY due_ms, saga_id LIMIT ?",
       parameters);
@@ -255,7 +262,8 @@ absl::Status Batch::Sweep() {
   for (Operation* operation : operations_) {
     auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what);
     if (heartbeat == nullptr) continue;
-    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> taken, TakeOver(connection_, replica_, kSweepPageSagas));
+    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> taken,
+                              TakeOver(connection_, incarnation_, stamp_ms_, kSweepPageSagas));
     operation->changed.insert(operation->changed.end(), taken.begin(), taken.end());
     for (const SagaRecord& record : taken) operation->made[record.saga_id] = record.version;
     heartbeat->swept = static_cast<int>(taken.size()) < kSweepPageSagas;

@@ -2,6 +2,7 @@
 #define SAGAMESH_COORDINATOR_JOURNAL_BATCH_H_
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -51,6 +52,8 @@ struct Operation {
   std::vector<SagaRecord> changed;
   // What the runs so far have written, or would have: a run whose COMMIT was unknown may have made it durable.
   SagaVersions::Map made;
+  // Of the first run; until what the runs have made is told.
+  std::shared_ptr<const Stamp> stamp;
 };
 
 // One transaction: loads and locks the rows that its operations need (lease, keys, sagas), lets each operation decide
@@ -64,6 +67,7 @@ class Batch {
 
  private:
   absl::Status Load();
+  void TakeStamp();
   // Publishes what an earlier run or an earlier transaction made durable without our being told.
   void PublishMade();
   absl::Status FindDue(const LoadDueOperation& load, std::vector<std::string>& ids);

@@ -95,11 +95,11 @@ struct Journal::State {
     commit.Submit(std::move(operation), deadline, priority,
                   [this, finish = std::move(finish)](absl::Status status, Operation& done) mutable {
                     if (status.ok()) {
+                      if (!done.changed.empty() && on_commit) on_commit(done.changed, replica.OldestUntoldMs());
                       replica.doubted().Remove(done.made);
-                      if (!done.changed.empty() && on_commit) on_commit(done.changed);
                       status = done.status;
                     } else {
-                      replica.doubted().Add(done.made);
+                      replica.doubted().Add(done.made, done.stamp);
                     }
                     finish(std::move(status), done);
                   });
@@ -149,7 +149,7 @@ absl::Status Journal::State::Open() {
     size_t taken = 0;
     SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&]() -> absl::Status {
       SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> sagas,
-                                TakeOver(*connection, replica, kTakeOverPageSagas));
+                                TakeOver(*connection, replica.incarnation(), replica.NowMs(), kTakeOverPageSagas));
       taken = sagas.size();
       return absl::OkStatus();
     }));
@@ -244,6 +244,8 @@ void Journal::State::Mend(bool lease_held, absl::AnyInvocable<void(absl::Status)
            done(std::move(status));
          });
 }
+
+int64_t Journal::OldestUntoldMs() const { return state_->replica.OldestUntoldMs(); }
 
 void Journal::ReleaseLease(absl::AnyInvocable<void(absl::Status)> done) {
   state_->replica.Leave();

@@ -64,8 +64,9 @@ struct ListFilter {
 // Errors of every callback: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INTERNAL as in GroupCommit.
 class Journal {
  public:
-  // Called after each COMMIT, on a worker, with the sagas that it changed, before the writers are told.
-  using OnCommit = std::function<void(absl::Span<const SagaRecord>)>;
+  // Called after each COMMIT, on a worker, with the sagas that it changed, before the writers are told. COMMITs side by
+  // side are told in any order: what is not told yet was changed at `oldest_untold_ms` or later.
+  using OnCommit = std::function<void(absl::Span<const SagaRecord>, int64_t oldest_untold_ms)>;
 
   Journal(JournalOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
           metrics::Registry& registry, OnCommit on_commit);
@@ -106,6 +107,8 @@ class Journal {
   // The sagas whose last change is at or after (`updated_ms`, `saga_id`), by (updated_ms, saga_id): to resume a watch.
   void ListChangedSince(int64_t updated_ms, std::string saga_id, int limit,
                         absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
+  // Of the changes that OnCommit does not know yet, and of those to come, none is older.
+  int64_t OldestUntoldMs() const;
 
  private:
   struct State;

@@ -13,15 +13,14 @@
 
 #include "common/exec/mutex.h"
 #include "common/exec/threads.h"
-#include "common/sql/open.h"
+#include "common/testing/engines.h"
 #include "common/testing/scripted_database.h"
 #include "common/testing/shifted_clock.h"
 #include "common/testing/status_matchers.h"
-#include "common/testing/temp_dir.h"
 #include "common/uuid/uuid.h"
 #include "coordinator/journal/journal.h"
 
-// The journal over real SQLite and real threads, in processes that follow one another.
+// The journal over a real database and real threads, in processes that follow one another.
 
 namespace sagamesh::journal::testing {
 
@@ -30,10 +29,11 @@ using Loaded = absl::StatusOr<std::vector<SagaRecord>>;
 // One process's journal.
 class Process {
  public:
-  Process(const std::string& path, Clock& clock)
-      : database_(std::move(*sql::OpenDatabase("sqlite:" + path))),
+  Process(sagamesh::testing::ScriptedDatabase& database, Clock& clock)
+      : database_(database),
+        pool_(MakeThreadPool("worker", database.max_writers() + 4)),
         journal_(JournalOptions(), database_, *pool_, clock, *random_, registry_,
-                 [this](absl::Span<const SagaRecord> changed) {
+                 [this](absl::Span<const SagaRecord> changed, int64_t) {
                    MutexLock lock(mutex_);
                    published_.insert(published_.end(), changed.begin(), changed.end());
                  }) {}
@@ -112,19 +112,19 @@ class Process {
   std::unique_ptr<Random> random_ = MakeSystemRandom();
   Mutex mutex_;
   std::vector<SagaRecord> published_ ABSL_GUARDED_BY(mutex_);
-  sagamesh::testing::ScriptedDatabase database_;
-  std::unique_ptr<WorkerPool> pool_ = MakeThreadPool("worker", 4);
+  sagamesh::testing::ScriptedDatabase& database_;
+  std::unique_ptr<WorkerPool> pool_;
   Journal journal_;
 };
 
-class JournalTest : public ::testing::Test {
+class JournalTest : public ::testing::TestWithParam<sagamesh::testing::Engine> {
  protected:
   JournalTest() { Restart(); }
 
   // The next process, whose journal is not open yet.
   void Replace() {
     process_.reset();
-    process_ = std::make_unique<Process>(directory_.Path("journal.db"), clock_);
+    process_ = std::make_unique<Process>(database_, clock_);
   }
   void Restart() {
     Replace();
@@ -168,8 +168,8 @@ class JournalTest : public ::testing::Test {
     return process_->MustWrite(saga);
   }
 
-  sagamesh::testing::TempDir directory_;
   sagamesh::testing::ShiftedClock clock_;
+  sagamesh::testing::ScriptedDatabase database_{GetParam().open(clock_)};
   std::unique_ptr<Process> process_;
 };
 

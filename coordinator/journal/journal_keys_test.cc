@@ -11,9 +11,13 @@
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::testing::EngineName;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
+
 using JournalKeysTest = testing::JournalTest;
 
-TEST_F(JournalKeysTest, OfConcurrentStartsWithOneKeyOneStartsAndTheOthersAttach) {
+TEST_P(JournalKeysTest, OfConcurrentStartsWithOneKeyOneStartsAndTheOthersAttach) {
   std::vector<SagaRecord> sagas;
   for (int i = 0; i < 100; i++) sagas.push_back(NewSaga("key"));
   std::map<ClaimOutcome, int> outcomes;
@@ -27,7 +31,7 @@ TEST_F(JournalKeysTest, OfConcurrentStartsWithOneKeyOneStartsAndTheOthersAttach)
   EXPECT_EQ(process_->List({}).size(), 1u);
 }
 
-TEST_F(JournalKeysTest, AFinishedSagaIsReplayed) {
+TEST_P(JournalKeysTest, AFinishedSagaIsReplayed) {
   const SagaRecord done = End(MustStart("key"), Phase::kSucceeded);
   const absl::StatusOr<Claimed> again = process_->Start(NewSaga("key"));
   ASSERT_OK(again);
@@ -36,7 +40,7 @@ TEST_F(JournalKeysTest, AFinishedSagaIsReplayed) {
   EXPECT_EQ(again->saga.result, "result");
 }
 
-TEST_F(JournalKeysTest, AnExplicitKeyWithAnotherPayloadIsReusedAndStartsNothing) {
+TEST_P(JournalKeysTest, AnExplicitKeyWithAnotherPayloadIsReusedAndStartsNothing) {
   MustStart("key");
   const absl::StatusOr<Claimed> other = process_->Start(NewSaga("key", KeyKind::kExplicit, "another"));
   ASSERT_OK(other);
@@ -44,24 +48,24 @@ TEST_F(JournalKeysTest, AnExplicitKeyWithAnotherPayloadIsReusedAndStartsNothing)
   EXPECT_EQ(process_->List({}).size(), 1u);
 }
 
-TEST_F(JournalKeysTest, ADefiniteFailureOfAnExplicitKeyIsReplayed) {
+TEST_P(JournalKeysTest, ADefiniteFailureOfAnExplicitKeyIsReplayed) {
   End(MustStart("key"), Phase::kCompensated, /*definite=*/true);
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kReplayed);
 }
 
-TEST_F(JournalKeysTest, ATransientFailureFreesAnExplicitKeyForTheSamePayloadOnly) {
+TEST_P(JournalKeysTest, ATransientFailureFreesAnExplicitKeyForTheSamePayloadOnly) {
   End(MustStart("key"), Phase::kCompensated);
   EXPECT_EQ(process_->Start(NewSaga("key", KeyKind::kExplicit, "another"))->outcome, ClaimOutcome::kReused);
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kStarted);
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kAttached);
 }
 
-TEST_F(JournalKeysTest, AFailureFreesAContentKey) {
+TEST_P(JournalKeysTest, AFailureFreesAContentKey) {
   End(MustStart("content", KeyKind::kContent), Phase::kCompensated, /*definite=*/true);
   MustStart("content", KeyKind::kContent);
 }
 
-TEST_F(JournalKeysTest, AContentKeyIsFreeAfterItsWindowAndAnExplicitOneIsNot) {
+TEST_P(JournalKeysTest, AContentKeyIsFreeAfterItsWindowAndAnExplicitOneIsNot) {
   End(MustStart("content", KeyKind::kContent), Phase::kSucceeded);
   End(MustStart("key"), Phase::kSucceeded);
   EXPECT_EQ(process_->Start(NewSaga("content", KeyKind::kContent))->outcome, ClaimOutcome::kReplayed);
@@ -70,16 +74,19 @@ TEST_F(JournalKeysTest, AContentKeyIsFreeAfterItsWindowAndAnExplicitOneIsNot) {
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kReplayed);
 }
 
-TEST_F(JournalKeysTest, ExplicitAndContentKeysOfTheSameTextDoNotMeet) {
+TEST_P(JournalKeysTest, ExplicitAndContentKeysOfTheSameTextDoNotMeet) {
   MustStart("same", KeyKind::kContent);
   MustStart("same", KeyKind::kExplicit);
 }
 
-TEST_F(JournalKeysTest, AFinishedRowThatCannotBeReadIsNeverReplayedAsASuccess) {
+TEST_P(JournalKeysTest, AFinishedRowThatCannotBeReadIsNeverReplayedAsASuccess) {
   const SagaRecord saga = End(MustStart("key"), Phase::kSucceeded);
   process_->Execute(absl::StrCat("UPDATE sagas SET record = x'ffff' WHERE saga_id = '", saga.saga_id, "'"));
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kAttached);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, JournalKeysTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, JournalKeysTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::journal

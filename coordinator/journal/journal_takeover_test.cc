@@ -11,11 +11,14 @@
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::IsError;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 
 using JournalTakeoverTest = testing::JournalTest;
 
-TEST_F(JournalTakeoverTest, BeforeItIsOpenTheJournalIsUnavailable) {
+TEST_P(JournalTakeoverTest, BeforeItIsOpenTheJournalIsUnavailable) {
   Replace();
   EXPECT_THAT(process_->Start(NewSaga("key")), IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
   EXPECT_THAT(process_->Heartbeat(), IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
@@ -26,14 +29,14 @@ TEST_F(JournalTakeoverTest, BeforeItIsOpenTheJournalIsUnavailable) {
   MustStart("key");
 }
 
-TEST_F(JournalTakeoverTest, AWriteOfAnEarlierOwnerIsFenced) {
+TEST_P(JournalTakeoverTest, AWriteOfAnEarlierOwnerIsFenced) {
   SagaRecord saga = MustStart("key");
   Restart();
   saga.phase = Phase::kSucceeded;
   EXPECT_EQ(*process_->Write(saga).first, WriteOutcome::kFenced);
 }
 
-TEST_F(JournalTakeoverTest, ARestartTakesUnfinishedSagasInPagesWithAHigherEpoch) {
+TEST_P(JournalTakeoverTest, ARestartTakesUnfinishedSagasInPagesWithAHigherEpoch) {
   std::vector<SagaRecord> wanted;
   for (int i = 0; i < 600; i++) wanted.push_back(NewSaga(absl::StrCat("key", i)));
   const std::vector<Claimed> started = MustClaim(std::move(wanted));
@@ -55,7 +58,7 @@ TEST_F(JournalTakeoverTest, ARestartTakesUnfinishedSagasInPagesWithAHigherEpoch)
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
-TEST_F(JournalTakeoverTest, AParkedSagaHoldsItsKeyAndIsNotTakenUp) {
+TEST_P(JournalTakeoverTest, AParkedSagaHoldsItsKeyAndIsNotTakenUp) {
   SagaRecord saga = MustStart("key");
   saga.phase = Phase::kParked;
   saga.park_reason = "COMPENSATION_REFUSED: no";
@@ -66,7 +69,7 @@ TEST_F(JournalTakeoverTest, AParkedSagaHoldsItsKeyAndIsNotTakenUp) {
   EXPECT_EQ(process_->Get(saga.saga_id).phase, Phase::kParked);
 }
 
-TEST_F(JournalTakeoverTest, ADeferredSagaIsLoadedWhenItIsDueAndNotBefore) {
+TEST_P(JournalTakeoverTest, ADeferredSagaIsLoadedWhenItIsDueAndNotBefore) {
   SagaRecord saga = MustStart("key");
   saga.phase = Phase::kCompensating;
   saga.compensation_attempts = 3;
@@ -80,7 +83,7 @@ TEST_F(JournalTakeoverTest, ADeferredSagaIsLoadedWhenItIsDueAndNotBefore) {
   EXPECT_EQ(due[0].epoch, 1u);
 }
 
-TEST_F(JournalTakeoverTest, ASagaThatNobodyMakesProgressWithIsParked) {
+TEST_P(JournalTakeoverTest, ASagaThatNobodyMakesProgressWithIsParked) {
   const SagaRecord saga = MustStart("key");
   for (int i = 0; i < 3; i++) {
     Restart();
@@ -93,7 +96,7 @@ TEST_F(JournalTakeoverTest, ASagaThatNobodyMakesProgressWithIsParked) {
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
-TEST_F(JournalTakeoverTest, ProgressStartsTheCountOfTakeoversAgain) {
+TEST_P(JournalTakeoverTest, ProgressStartsTheCountOfTakeoversAgain) {
   const SagaRecord saga = MustStart("key");
   for (int i = 0; i < 6; i++) {
     Restart();
@@ -106,7 +109,7 @@ TEST_F(JournalTakeoverTest, ProgressStartsTheCountOfTakeoversAgain) {
   EXPECT_EQ(process_->Get(saga.saga_id).epoch, 7u);
 }
 
-TEST_F(JournalTakeoverTest, ARowThatCannotBeReadIsParkedAndStopsNoStart) {
+TEST_P(JournalTakeoverTest, ARowThatCannotBeReadIsParkedAndStopsNoStart) {
   const SagaRecord bad = MustStart("bad");
   const SagaRecord good = MustStart("good");
   process_->Execute(absl::StrCat("UPDATE sagas SET record = x'ffff' WHERE saga_id = '", bad.saga_id, "'"));
@@ -121,7 +124,7 @@ TEST_F(JournalTakeoverTest, ARowThatCannotBeReadIsParkedAndStopsNoStart) {
   EXPECT_EQ(process_->List({.phase = Phase::kParked}).size(), 1u);
 }
 
-TEST_F(JournalTakeoverTest, AProcessWhoseLeaseWasClosedGoesOnAsANewIncarnation) {
+TEST_P(JournalTakeoverTest, AProcessWhoseLeaseWasClosedGoesOnAsANewIncarnation) {
   SagaRecord saga = MustStart("key");
   process_->Execute("UPDATE leases SET closed = 1");
   const SagaRecord other = MustStart("other");
@@ -136,7 +139,7 @@ TEST_F(JournalTakeoverTest, AProcessWhoseLeaseWasClosedGoesOnAsANewIncarnation) 
   EXPECT_EQ(due[0].epoch, 2u);
 }
 
-TEST_F(JournalTakeoverTest, AfterItGaveItsLeaseUpAProcessWritesNothing) {
+TEST_P(JournalTakeoverTest, AfterItGaveItsLeaseUpAProcessWritesNothing) {
   SagaRecord saga = MustStart("key");
   ASSERT_OK(process_->ReleaseLease());
   EXPECT_THAT(process_->Start(NewSaga("other")), IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
@@ -145,6 +148,9 @@ TEST_F(JournalTakeoverTest, AfterItGaveItsLeaseUpAProcessWritesNothing) {
   EXPECT_OK(process_->ReleaseLease());
   EXPECT_EQ(process_->Get(saga.saga_id).phase, Phase::kRunning);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, JournalTakeoverTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, JournalTakeoverTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::journal

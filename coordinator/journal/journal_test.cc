@@ -10,9 +10,12 @@
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::testing::EngineName;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 using testing::JournalTest;
 
-TEST_F(JournalTest, AStartedSagaIsDurableAndItsOwners) {
+TEST_P(JournalTest, AStartedSagaIsDurableAndItsOwners) {
   const SagaRecord saga = MustStart("key");
   EXPECT_EQ(saga.epoch, 1u);
   EXPECT_EQ(saga.version, 1u);
@@ -23,7 +26,7 @@ TEST_F(JournalTest, AStartedSagaIsDurableAndItsOwners) {
   EXPECT_EQ(read.phase, Phase::kRunning);
 }
 
-TEST_F(JournalTest, AWriteWithAnOldVersionIsFenced) {
+TEST_P(JournalTest, AWriteWithAnOldVersionIsFenced) {
   const SagaRecord first = MustStart("key");
   SagaRecord next = first;
   next.phase = Phase::kCompensating;
@@ -35,7 +38,7 @@ TEST_F(JournalTest, AWriteWithAnOldVersionIsFenced) {
   EXPECT_EQ(process_->Get(first.saga_id).phase, Phase::kCompensating);
 }
 
-TEST_F(JournalTest, AWriteThatIsRepeatedIsWrittenOnce) {
+TEST_P(JournalTest, AWriteThatIsRepeatedIsWrittenOnce) {
   SagaRecord saga = MustStart("key");
   saga.phase = Phase::kCompensating;
   const SagaRecord once = process_->MustWrite(saga);
@@ -43,7 +46,7 @@ TEST_F(JournalTest, AWriteThatIsRepeatedIsWrittenOnce) {
   EXPECT_EQ(once.version, twice.version);
 }
 
-TEST_F(JournalTest, EachCommittedChangeIsPublishedOnceInOrder) {
+TEST_P(JournalTest, EachCommittedChangeIsPublishedOnceInOrder) {
   const SagaRecord saga = MustStart("key");
   End(saga, Phase::kSucceeded);
   process_->Start(NewSaga("key")).IgnoreError();
@@ -54,7 +57,7 @@ TEST_F(JournalTest, EachCommittedChangeIsPublishedOnceInOrder) {
   EXPECT_EQ(published[1].phase, Phase::kSucceeded);
 }
 
-TEST_F(JournalTest, SagasAreListedNewestFirstInPagesAndByFilter) {
+TEST_P(JournalTest, SagasAreListedNewestFirstInPagesAndByFilter) {
   std::vector<std::string> ids;
   for (int i = 0; i < 5; i++) {
     clock_.Advance(absl::Milliseconds(2));
@@ -78,7 +81,7 @@ TEST_F(JournalTest, SagasAreListedNewestFirstInPagesAndByFilter) {
   ASSERT_EQ(process_->List({.stuck = true}).size(), 1u);
 }
 
-TEST_F(JournalTest, ChangesAreReadFromAPositionOn) {
+TEST_P(JournalTest, ChangesAreReadFromAPositionOn) {
   const SagaRecord a = MustStart("a");
   clock_.Advance(absl::Seconds(1));
   const SagaRecord b = MustStart("b");
@@ -90,6 +93,9 @@ TEST_F(JournalTest, ChangesAreReadFromAPositionOn) {
   EXPECT_EQ(changed[1].saga_id, a.saga_id);
   EXPECT_EQ(process_->ChangedSince(0, "", 1).size(), 1u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, JournalTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, JournalTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::journal

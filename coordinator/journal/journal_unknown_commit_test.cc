@@ -9,7 +9,10 @@
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::IsError;
+using ::sagamesh::testing::ServerEngines;
+using ::sagamesh::testing::SqliteEngine;
 
 class JournalUnknownCommitTest : public testing::JournalTest {
  protected:
@@ -23,7 +26,7 @@ class JournalUnknownCommitTest : public testing::JournalTest {
   }
 };
 
-TEST_F(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownButMadeHasStartedOnce) {
+TEST_P(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownButMadeHasStartedOnce) {
   process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   const SagaRecord saga = MustStart("key");
   EXPECT_EQ(saga.version, 1u);
@@ -31,13 +34,13 @@ TEST_F(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownButMadeHasStartedOnc
   EXPECT_EQ(process_->published().size(), 1u);
 }
 
-TEST_F(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownAndLostHasStartedOnce) {
+TEST_P(JournalUnknownCommitTest, AStartWhoseCommitWasUnknownAndLostHasStartedOnce) {
   process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
   MustStart("key");
   EXPECT_EQ(process_->List({}).size(), 1u);
 }
 
-TEST_F(JournalUnknownCommitTest, AWriteWhoseCommitWasUnknownIsWrittenOnce) {
+TEST_P(JournalUnknownCommitTest, AWriteWhoseCommitWasUnknownIsWrittenOnce) {
   SagaRecord saga = MustStart("key");
   process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   saga = End(saga, Phase::kSucceeded);
@@ -45,7 +48,7 @@ TEST_F(JournalUnknownCommitTest, AWriteWhoseCommitWasUnknownIsWrittenOnce) {
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kReplayed);
 }
 
-TEST_F(JournalUnknownCommitTest, ALoadWhoseCommitWasUnknownStillReturnsItsSagas) {
+TEST_P(JournalUnknownCommitTest, ALoadWhoseCommitWasUnknownStillReturnsItsSagas) {
   MustStart("key");
   Restart();
   process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
@@ -53,7 +56,7 @@ TEST_F(JournalUnknownCommitTest, ALoadWhoseCommitWasUnknownStillReturnsItsSagas)
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
-TEST_F(JournalUnknownCommitTest, AnOpenThatIsRunAgainTakesOverOnce) {
+TEST_P(JournalUnknownCommitTest, AnOpenThatIsRunAgainTakesOverOnce) {
   const SagaRecord saga = MustStart("key");
   Replace();
   process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
@@ -62,12 +65,10 @@ TEST_F(JournalUnknownCommitTest, AnOpenThatIsRunAgainTakesOverOnce) {
   EXPECT_EQ(process_->Get(saga.saga_id).epoch, 2u);
 }
 
-TEST_F(JournalUnknownCommitTest, ALoadThatFailedWithoutEffectAndIsRepeatedGivesItsSagasOutOnce) {
+TEST_P(JournalUnknownCommitTest, ALoadThatFailedWithoutEffectAndIsRepeatedGivesItsSagasOutOnce) {
   MustStart("key");
   Restart();
-  EXPECT_TRUE(process_->LoadDue(0).empty());  // the writer is connected
-  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/false);
-  process_->database().SetAway(true);  // nobody can find out
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/false, /*then_away=*/true);
   EXPECT_THAT(AwaitAsTimePasses(process_->LoadDueAsync(10)),
               IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
   process_->database().SetAway(false);
@@ -76,10 +77,8 @@ TEST_F(JournalUnknownCommitTest, ALoadThatFailedWithoutEffectAndIsRepeatedGivesI
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
-TEST_F(JournalUnknownCommitTest, ASagaWhoseStarterWasToldUnavailableThoughItWasCommittedIsMadeDue) {
-  EXPECT_TRUE(process_->LoadDue(0).empty());  // the writer is connected
-  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
-  process_->database().SetAway(true);  // nobody can find out
+TEST_P(JournalUnknownCommitTest, ASagaWhoseStarterWasToldUnavailableThoughItWasCommittedIsMadeDue) {
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true, /*then_away=*/true);
   const SagaRecord saga = NewSaga("key");
   EXPECT_THAT(AwaitAsTimePasses(process_->StartAsync(saga)),
               IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
@@ -93,10 +92,9 @@ TEST_F(JournalUnknownCommitTest, ASagaWhoseStarterWasToldUnavailableThoughItWasC
   EXPECT_TRUE(process_->LoadDue().empty());
 }
 
-TEST_F(JournalUnknownCommitTest, AWriteThatWasMadeButNotToldIsPublishedBeforeWhatComesAfterIt) {
+TEST_P(JournalUnknownCommitTest, AWriteThatWasMadeButNotToldIsPublishedBeforeWhatComesAfterIt) {
   const SagaRecord saga = MustStart("key");
-  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
-  process_->database().SetAway(true);  // nobody can find out
+  process_->database().ScriptCommit(absl::UnknownError("lost"), /*happens=*/true, /*then_away=*/true);
   SagaRecord end = saga;
   end.phase = Phase::kSucceeded;
   const auto told = AwaitAsTimePasses(std::async(std::launch::async, [&] { return process_->Write(end); }));
@@ -112,7 +110,7 @@ TEST_F(JournalUnknownCommitTest, AWriteThatWasMadeButNotToldIsPublishedBeforeWha
   EXPECT_EQ(process_->published().size(), 4u);
 }
 
-TEST_F(JournalUnknownCommitTest, ATakeoverWhoseCommitWasUnknownIsPublished) {
+TEST_P(JournalUnknownCommitTest, ATakeoverWhoseCommitWasUnknownIsPublished) {
   const SagaRecord saga = MustStart("key");
   process_->Execute("UPDATE leases SET closed = 1");
   MustStart("another key");  // under a new incarnation; the next heartbeat takes what the old one had
@@ -123,6 +121,9 @@ TEST_F(JournalUnknownCommitTest, ATakeoverWhoseCommitWasUnknownIsPublished) {
   EXPECT_EQ(published[2].saga_id, saga.saga_id);
   EXPECT_EQ(published[2].epoch, 2u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, JournalUnknownCommitTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, JournalUnknownCommitTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::journal

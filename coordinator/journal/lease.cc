@@ -25,14 +25,24 @@ absl::StatusOr<LeaseState> ReadLease(sql::Connection& connection, const std::str
   return (*rows)[0].Int(0) == 0 ? LeaseState::kOpen : LeaseState::kClosed;
 }
 
-absl::Status InsertLease(sql::Connection& connection, const std::string& incarnation, absl::Duration lease,
-                         bool closed) {
-  const sql::Value parameters[] = {incarnation, absl::ToInt64Milliseconds(lease), static_cast<int64_t>(closed)};
+absl::Status InsertLease(sql::Connection& connection, const std::string& incarnation, absl::Duration lease) {
+  const sql::Value parameters[] = {incarnation, absl::ToInt64Milliseconds(lease)};
   return connection
       .Execute(absl::StrCat("INSERT INTO leases (incarnation, expires_ms, closed) VALUES (?, ",
-                            sql::NowMs(connection.dialect()), " + ?, ?)"),
+                            sql::NowMs(connection.dialect()), " + ?, 0)"),
                parameters)
       .status();
+}
+
+// One that is gone goes on record again, so that its sagas are found.
+absl::Status RecordClosed(sql::Connection& connection, const std::string& incarnation) {
+  return sql::InsertMissing(connection, "leases", {"incarnation"}, {"incarnation", "expires_ms", "closed"},
+                            {incarnation, int64_t{0}, int64_t{1}});
+}
+
+absl::Status DeleteLease(sql::Connection& connection, const std::string& incarnation) {
+  const sql::Value parameters[] = {incarnation};
+  return connection.Execute("DELETE FROM leases WHERE incarnation = ?", parameters).status();
 }
 
 // What a takeover makes of a row.
@@ -64,12 +74,14 @@ std::string Replica::incarnation() const {
   return incarnation_;
 }
 
-std::string Replica::Renew() {
-  std::string incarnation = MakeUuidV7(clock_.Now(), random_);
+std::string Replica::NewIncarnation() { return MakeUuidV7(clock_.Now(), random_); }
+
+bool Replica::Renew(const std::string& old, const std::string& next) {
   MutexLock lock(mutex_);
-  incarnation_ = incarnation;
+  if (incarnation_ != old) return false;
+  incarnation_ = next;
   sweep_wanted_ = true;
-  return incarnation;
+  return true;
 }
 
 bool Replica::sweep_wanted() const {
@@ -82,11 +94,30 @@ void Replica::SweepDone() {
   sweep_wanted_ = false;
 }
 
-int64_t Replica::Stamp() {
-  const int64_t now_ms = absl::ToUnixMillis(clock_.Now());
+Stamp::Stamp(Replica& replica) : replica_(replica), ms_(replica.TakeStampMs()) {}
+
+Stamp::~Stamp() {
+  MutexLock lock(replica_.mutex_);
+  replica_.untold_ms_.erase(replica_.untold_ms_.find(ms_));
+}
+
+int64_t Replica::TakeStampMs() {
   MutexLock lock(mutex_);
-  last_stamp_ms_ = std::max(last_stamp_ms_, now_ms);
+  last_stamp_ms_ = NextStampMs();
+  untold_ms_.insert(last_stamp_ms_);
   return last_stamp_ms_;
+}
+
+int64_t Replica::NextStampMs() const { return std::max(last_stamp_ms_, absl::ToUnixMillis(clock_.Now())); }
+
+int64_t Replica::NowMs() const {
+  MutexLock lock(mutex_);
+  return NextStampMs();
+}
+
+int64_t Replica::OldestUntoldMs() const {
+  MutexLock lock(mutex_);
+  return untold_ms_.empty() ? NextStampMs() : *untold_ms_.begin();
 }
 
 void Replica::StampAfter(int64_t stamp_ms) {
@@ -104,37 +135,43 @@ bool Replica::leaving() const {
   return leaving_;
 }
 
-void SagaVersions::Add(const Map& versions) {
+void SagaVersions::Add(const Map& versions, std::shared_ptr<const Stamp> stamp) {
   MutexLock lock(mutex_);
-  for (const auto& [saga_id, version] : versions) versions_[saga_id] = version;
+  for (const auto& [saga_id, version] : versions) versions_[saga_id] = {version, stamp};
 }
 
 void SagaVersions::Remove(const Map& versions) {
   MutexLock lock(mutex_);
   for (const auto& [saga_id, version] : versions) {
     const auto entry = versions_.find(saga_id);
-    if (entry != versions_.end() && entry->second == version) versions_.erase(entry);
+    if (entry != versions_.end() && entry->second.version == version) versions_.erase(entry);
   }
 }
 
 SagaVersions::Map SagaVersions::All() const {
+  Map versions;
   MutexLock lock(mutex_);
-  return versions_;
+  for (const auto& [saga_id, entry] : versions_) versions[saga_id] = entry.version;
+  return versions;
 }
 
-absl::Status HoldLease(sql::Connection& connection, Replica& replica, bool& wrote) {
-  const std::string incarnation = replica.incarnation();
-  SAGAMESH_ASSIGN_OR_RETURN(const LeaseState state, ReadLease(connection, incarnation));
-  if (state == LeaseState::kOpen) return absl::OkStatus();
-  if (replica.leaving()) return absl::FailedPreconditionError("the lease is given up");
-  // The old one stays on record as closed, so that its sagas are found.
-  if (state == LeaseState::kMissing) {
-    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica.lease(), /*closed=*/true));
+absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& replica, bool& wrote) {
+  while (true) {
+    const std::string incarnation = replica.incarnation();
+    SAGAMESH_ASSIGN_OR_RETURN(const LeaseState state, ReadLease(connection, incarnation));
+    if (state == LeaseState::kOpen) return incarnation;
+    if (replica.leaving()) return absl::FailedPreconditionError("the lease is given up");
+    if (state == LeaseState::kMissing) SAGAMESH_RETURN_IF_ERROR(RecordClosed(connection, incarnation));
+    std::string renewed = replica.NewIncarnation();
+    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, renewed, replica.lease()));
+    wrote = true;
+    if (replica.Renew(incarnation, renewed)) {
+      spdlog::warn("the lease of incarnation {} was closed; this is {} now", incarnation, renewed);
+      return renewed;
+    }
+    // A transaction of ours beside this one took a new lease: wait for its row, and go on under it.
+    SAGAMESH_RETURN_IF_ERROR(DeleteLease(connection, renewed));
   }
-  const std::string renewed = replica.Renew();
-  spdlog::warn("the lease of incarnation {} was closed; this is {} now", incarnation, renewed);
-  wrote = true;
-  return InsertLease(connection, renewed, replica.lease(), /*closed=*/false);
 }
 
 absl::StatusOr<bool> ExtendLease(sql::Connection& connection, Replica& replica) {
@@ -156,28 +193,31 @@ absl::Status CloseOtherLeases(sql::Connection& connection, Replica& replica) {
   const std::string incarnation = replica.incarnation();
   SAGAMESH_ASSIGN_OR_RETURN(const LeaseState state, ReadLease(connection, incarnation));
   if (state == LeaseState::kMissing) {
-    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica.lease(), /*closed=*/false));
+    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica.lease()));
   }
   const sql::Value parameters[] = {incarnation};
   return connection.Execute("UPDATE leases SET closed = 1 WHERE closed = 0 AND incarnation <> ?", parameters).status();
 }
 
-absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, Replica& replica, int limit) {
+absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, const std::string& incarnation,
+                                                         int64_t stamp_ms, int limit) {
   const sql::Value parameters[] = {int64_t{limit}};
-  const auto found = connection.Query(
-      "SELECT saga_id FROM sagas WHERE open_owner IN (SELECT incarnation FROM leases WHERE closed = 1) "
-      "ORDER BY saga_id LIMIT ?",
-      parameters);
-  if (!found.ok()) return found.status();
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> found,
+      connection.Query(
+          "SELECT saga_id, open_owner FROM sagas WHERE open_owner IN (SELECT incarnation FROM leases WHERE "
+          "closed = 1) ORDER BY saga_id LIMIT ?",
+          parameters));
   std::vector<std::string> ids;
-  for (const sql::Row& row : *found) ids.push_back(row.Text(0));
+  for (const sql::Row& row : found) ids.push_back(row.Text(0));
   SAGAMESH_ASSIGN_OR_RETURN(SagaRows sagas, LoadSagas(connection, ids));
-  const std::string incarnation = replica.incarnation();
-  const int64_t stamp_ms = replica.Stamp();
   std::vector<engine::SagaRecord> taken;
-  for (auto& [id, saga] : sagas) {
-    Take(saga, incarnation, stamp_ms);
-    taken.push_back(saga.record);
+  for (const sql::Row& row : found) {
+    // Another taker may have been faster, before the rows were locked.
+    const auto saga = sagas.find(row.Text(0));
+    if (saga == sagas.end() || saga->second.open_owner != row.Text(1)) continue;
+    Take(saga->second, incarnation, stamp_ms);
+    taken.push_back(saga->second.record);
   }
   SAGAMESH_RETURN_IF_ERROR(SaveSagas(connection, sagas).status());
   return taken;

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,19 +22,43 @@ namespace sagamesh::journal {
 // A saga that this many owners in a row took over without a write of theirs is parked by the next.
 inline constexpr uint32_t kTakeoversMax = 3;
 
+class Replica;
+
+// The time of a transaction's changes, in ms: never less than an earlier one's. Taken while the transaction has its
+// locks, so that a row's time never goes back; kept until its changes are told. The replica outlives it.
+class Stamp {
+ public:
+  explicit Stamp(Replica& replica);
+  ~Stamp();
+  Stamp(const Stamp&) = delete;
+  Stamp& operator=(const Stamp&) = delete;
+
+  int64_t ms() const { return ms_; }
+
+ private:
+  Replica& replica_;
+  const int64_t ms_;
+};
+
 // Sagas, each with a version. Thread-safe.
 class SagaVersions {
  public:
   using Map = std::map<std::string, uint64_t>;
 
-  void Add(const Map& versions);
+  // `stamp` is kept until they are removed.
+  void Add(const Map& versions, std::shared_ptr<const Stamp> stamp = nullptr);
   // Those that still have that version.
   void Remove(const Map& versions);
   Map All() const;
 
  private:
+  struct Entry {
+    uint64_t version;
+    std::shared_ptr<const Stamp> stamp;
+  };
+
   mutable Mutex mutex_;
-  Map versions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Entry> versions_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Who this process is in the journal, and what its transactions share. Thread-safe.
@@ -42,14 +69,18 @@ class Replica {
   absl::Duration lease() const { return lease_; }
   std::string incarnation() const;
 
-  // A new incarnation; there are sagas of the old one to sweep up.
-  std::string Renew();
+  // An id for the next incarnation.
+  std::string NewIncarnation();
+  // `next` comes after `old`, whose sagas are to be swept up; false if another transaction of ours was faster.
+  bool Renew(const std::string& old, const std::string& next);
   bool sweep_wanted() const;
   void SweepDone();
 
-  // The time of a transaction's changes, in ms: never less than an earlier one's, so that a watch is resumed in order.
-  int64_t Stamp();
   void StampAfter(int64_t stamp_ms);
+  // What a stamp would be that is taken now.
+  int64_t NowMs() const;
+  // Transactions side by side are told in any order: a change that is not told yet has at least this stamp.
+  int64_t OldestUntoldMs() const;
 
   // From now on a closed lease is not replaced.
   void Leave();
@@ -60,10 +91,14 @@ class Replica {
   SagaVersions& lost() { return lost_; }
 
   // What transactions of ours would have written whose outcome we gave up to look for. The next one finds out, and
-  // publishes it before its own changes: whoever resumes a watch from those would never read it.
+  // publishes it.
   SagaVersions& doubted() { return doubted_; }
 
  private:
+  friend class Stamp;
+  int64_t TakeStampMs();
+  int64_t NextStampMs() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   Clock& clock_;
   Random& random_;
   const absl::Duration lease_;
@@ -72,6 +107,7 @@ class Replica {
   bool sweep_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t last_stamp_ms_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::multiset<int64_t> untold_ms_ ABSL_GUARDED_BY(mutex_);
   SagaVersions lost_;
   SagaVersions doubted_;
 };
@@ -82,9 +118,9 @@ absl::StatusOr<bool> ExtendLease(sql::Connection& connection, Replica& replica);
 
 // The following run in a transaction that is open.
 
-// Reads this replica's lease under a shared lock. If it is closed or gone, takes a new incarnation: what the old one
-// began is then fenced, and `wrote` is set. FAILED_PRECONDITION if the replica is leaving.
-absl::Status HoldLease(sql::Connection& connection, Replica& replica, bool& wrote);
+// Reads this replica's lease under a shared lock, and returns its incarnation. If the lease is closed or gone, takes a
+// new one: what the old one began is then fenced, and `wrote` is set. FAILED_PRECONDITION if the replica is leaving.
+absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& replica, bool& wrote);
 
 absl::Status CloseLease(sql::Connection& connection, Replica& replica);
 // On an engine whose file lock proves every other holder dead.
@@ -92,7 +128,8 @@ absl::Status CloseOtherLeases(sql::Connection& connection, Replica& replica);
 
 // Makes up to `limit` open sagas of closed leases ours, with `epoch + 1` and due at once; what cannot be read, and what
 // nobody makes progress with, is parked. Returns them.
-absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, Replica& replica, int limit);
+absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, const std::string& incarnation,
+                                                         int64_t stamp_ms, int limit);
 
 // Deletes closed leases that own nothing any more.
 absl::Status ForgetLeases(sql::Connection& connection, Replica& replica);

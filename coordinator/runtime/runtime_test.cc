@@ -114,7 +114,7 @@ class Coordinator {
         loop_b_(MakeThreadEventLoop("loop-b")),
         random_(MakeSystemRandom()),
         definitions_(TestDefinitions()),
-        journal_({}, *database_, *pool_, clock_, *random_, registry_, [](auto) {}),
+        journal_({}, *database_, *pool_, clock_, *random_, registry_, [](auto, int64_t) {}),
         runtime_(options, definitions_, journal_, steps, {loop_a_.get(), loop_b_.get()}, clock_, *random_, registry_) {
     EXPECT_OK(journal_.Open());
     runtime_.Recover();

@@ -44,7 +44,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<pb::WatchSagasRespons
 
  private:
   void Next() {
-    watcher_->Next([this](absl::StatusOr<engine::SagaRecord> change) {
+    watcher_->Next([this](absl::StatusOr<WatchedChange> change) {
       if (!change.ok()) return Finish(rpc::ToGrpc(change.status()));
       response_ = logic_.ToWatchResponse(*change);
       StartWrite(&response_);

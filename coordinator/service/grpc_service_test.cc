@@ -74,7 +74,9 @@ class GrpcServiceTest : public ::testing::Test {
     definitions_.Add(std::move(*definitions::MakeProcessOrder()));
     journal_ = std::make_unique<journal::Journal>(
         journal::JournalOptions(), *database_, *pool_, clock_, *random_, registry_,
-        [this](absl::Span<const engine::SagaRecord> changed) { hub_.Publish(changed); });
+        [this](absl::Span<const engine::SagaRecord> changed, int64_t oldest_untold_ms) {
+          hub_.Publish(changed, oldest_untold_ms);
+        });
     EXPECT_OK(journal_->Open());
     runtime_ = std::make_unique<runtime::Runtime>(runtime::RuntimeOptions(), definitions_, *journal_, orders_,
                                                   std::vector<EventLoop*>{loop_.get()}, clock_, *random_, registry_);

@@ -159,30 +159,33 @@ void SagaLogic::ListSagas(const CallContext& call, const pb::ListSagasRequest& r
   });
 }
 
+ChangeSource JournalChanges(journal::Journal& journal) {
+  return {[&journal] { return journal.OldestUntoldMs(); },
+          [&journal](int64_t updated_ms, std::string saga_id, int limit, auto done) {
+            journal.ListChangedSince(updated_ms, std::move(saga_id), limit, std::move(done));
+          }};
+}
+
 absl::StatusOr<std::shared_ptr<Watcher>> SagaLogic::WatchSagas(const CallContext& call,
                                                                const pb::WatchSagasRequest& request) {
   if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
   std::optional<WatchPosition> resume_from;
   if (!request.resume_token().empty()) {
     SAGAMESH_ASSIGN_OR_RETURN(const std::vector<std::string> position,
-                              ReadPageToken(kDomain, "resume_token", kWatchList, 2, request.resume_token()));
+                              ReadPageToken(kDomain, "resume_token", kWatchList, 1, request.resume_token()));
     resume_from.emplace();
     if (!absl::SimpleAtoi(position[0], &resume_from->updated_ms)) {
       return InvalidField(kDomain, "resume_token", "is not a token of this list");
     }
-    resume_from->saga_id = position[1];
   }
   return hub_.Watch({.saga_id = request.saga_id(), .definition = request.definition()}, std::move(resume_from),
-                    [this](int64_t updated_ms, std::string saga_id, int limit, auto done) {
-                      journal_.ListChangedSince(updated_ms, std::move(saga_id), limit, std::move(done));
-                    });
+                    JournalChanges(journal_));
 }
 
-pb::WatchSagasResponse SagaLogic::ToWatchResponse(const engine::SagaRecord& record) const {
+pb::WatchSagasResponse SagaLogic::ToWatchResponse(const WatchedChange& change) const {
   pb::WatchSagasResponse response;
-  *response.mutable_saga() = ToView(record, definitions_);
-  response.set_resume_token(
-      MakePageToken(kWatchList, {absl::StrCat(absl::ToUnixMillis(record.updated)), record.saga_id}));
+  *response.mutable_saga() = ToView(change.saga, definitions_);
+  response.set_resume_token(MakePageToken(kWatchList, {absl::StrCat(change.position.updated_ms)}));
   return response;
 }
 

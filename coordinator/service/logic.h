@@ -30,6 +30,9 @@ class OrderLogic {
   runtime::Runtime& runtime_;
 };
 
+// What a resumed watch reads from; the journal outlives it.
+ChangeSource JournalChanges(journal::Journal& journal);
+
 // Sagas of any definition, free of gRPC. Thread-safe; what it refers to outlives it.
 class SagaLogic {
  public:
@@ -48,7 +51,7 @@ class SagaLogic {
   // INVALID_ARGUMENT for a resume token that is none; WatchHub::Watch's errors.
   absl::StatusOr<std::shared_ptr<Watcher>> WatchSagas(const CallContext& call,
                                                       const ::saga::v1::WatchSagasRequest& request);
-  ::saga::v1::WatchSagasResponse ToWatchResponse(const engine::SagaRecord& record) const;
+  ::saga::v1::WatchSagasResponse ToWatchResponse(const WatchedChange& change) const;
 
  private:
   const engine::DefinitionSet& definitions_;

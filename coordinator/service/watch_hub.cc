@@ -11,23 +11,23 @@ namespace {
 
 using engine::SagaRecord;
 
-// Changes of one millisecond are not in the order of their commits, so a watch resumes from a little before its place.
+// A watch resumes from a little before its place: the clocks of processes that follow one another differ.
 constexpr int64_t kOverlapMs = 2000;
 
-WatchPosition Before(const WatchPosition& position) {
-  return {std::max<int64_t>(0, position.updated_ms - kOverlapMs), ""};
-}
+int64_t Before(int64_t updated_ms) { return std::max<int64_t>(0, updated_ms - kOverlapMs); }
 
 }  // namespace
 
 Watcher::Watcher(WatchHub& hub, const WatchLimits& limits, WatchFilter filter, std::optional<WatchPosition> resume_from,
-                 ChangeReader reader)
+                 ChangeSource source)
     : hub_(hub),
       limits_(limits),
       filter_(std::move(filter)),
-      reader_(std::move(reader)),
+      source_(std::move(source)),
       catching_up_(resume_from.has_value()) {
-  if (resume_from.has_value()) position_ = Before(*resume_from);
+  if (!resume_from.has_value()) return;
+  place_ = {Before(resume_from->updated_ms), ""};
+  untold_since_ms_ = source_.oldest_untold_ms();
 }
 
 void Watcher::Next(NextCallback done) {
@@ -65,7 +65,7 @@ void Watcher::Offer(const std::vector<Change>& changes) {
     MutexLock lock(mutex_);
     if (end_.has_value()) return;
     for (const Change& change : changes) {
-      if (!Matches(*change)) continue;
+      if (!Matches(change->saga)) continue;
       if (live_.size() < limits_.max_buffered_changes) {
         live_.push_back(change);
       } else if (catching_up_) {
@@ -82,12 +82,12 @@ void Watcher::Offer(const std::vector<Change>& changes) {
 
 void Watcher::Advance() {
   NextCallback done;
-  absl::StatusOr<SagaRecord> result;
-  WatchPosition from;
+  absl::StatusOr<WatchedChange> result;
+  Place from;
   {
     MutexLock lock(mutex_);
     if (waiting_ == nullptr) return;
-    std::optional<SagaRecord> change;
+    std::optional<WatchedChange> change;
     if (!end_.has_value()) change = TakeChange();
     if (end_.has_value() || change.has_value()) {
       if (end_.has_value()) result = *end_;
@@ -96,25 +96,26 @@ void Watcher::Advance() {
     } else {
       if (!catching_up_ || reading_) return;
       reading_ = true;
-      from = position_;
+      from = place_;
     }
   }
   if (done != nullptr) return done(std::move(result));
-  reader_(
+  source_.read(
       from.updated_ms, from.saga_id, limits_.page_sagas,
       [self = shared_from_this()](absl::StatusOr<std::vector<SagaRecord>> page) { self->PageRead(std::move(page)); });
 }
 
-std::optional<SagaRecord> Watcher::TakeChange() {
+std::optional<WatchedChange> Watcher::TakeChange() {
   if (!page_.empty()) {
     SagaRecord record = std::move(page_.front());
     page_.pop_front();
-    return record;
+    const int64_t updated_ms = absl::ToUnixMillis(record.updated);
+    return WatchedChange{std::move(record), {std::min(updated_ms, untold_since_ms_)}};
   }
   while (!catching_up_ && !live_.empty()) {
     const Change change = std::move(live_.front());
     live_.pop_front();
-    if (!IsTold(*change)) return *change;
+    if (!IsTold(change->saga)) return *change;
   }
   return std::nullopt;
 }
@@ -140,17 +141,18 @@ void Watcher::PageRead(absl::StatusOr<std::vector<SagaRecord>> page) {
     reading_ = false;
     if (end_.has_value()) return;
     for (SagaRecord& record : *page) {
-      position_ = {absl::ToUnixMillis(record.updated), record.saga_id};
+      place_ = {absl::ToUnixMillis(record.updated), record.saga_id};
       if (!Matches(record) || IsTold(record)) continue;
-      told_[record.saga_id] = {record.version, position_.updated_ms};
+      told_[record.saga_id] = {record.version, place_.updated_ms};
       page_.push_back(std::move(record));
     }
     // What was told before this cannot be read or offered again.
-    ForgetTold(position_.updated_ms - 2 * kOverlapMs);
+    ForgetTold(Before(std::min(place_.updated_ms, untold_since_ms_)) - kOverlapMs);
     const bool last = page->size() < static_cast<size_t>(limits_.page_sagas);
     if (last && missed_) {
       missed_ = false;
-      position_ = Before(position_);
+      place_ = {Before(std::min(place_.updated_ms, untold_since_ms_)), ""};
+      untold_since_ms_ = source_.oldest_untold_ms();
     } else if (last) {
       catching_up_ = false;
     }
@@ -158,7 +160,7 @@ void Watcher::PageRead(absl::StatusOr<std::vector<SagaRecord>> page) {
   Advance();
 }
 
-void WatchHub::Publish(absl::Span<const SagaRecord> changed) {
+void WatchHub::Publish(absl::Span<const SagaRecord> changed, int64_t oldest_untold_ms) {
   std::vector<std::shared_ptr<Watcher>> watchers;
   {
     MutexLock lock(mutex_);
@@ -167,14 +169,17 @@ void WatchHub::Publish(absl::Span<const SagaRecord> changed) {
   }
   std::vector<Watcher::Change> changes;
   changes.reserve(changed.size());
-  for (const SagaRecord& record : changed) changes.push_back(std::make_shared<const SagaRecord>(record));
+  for (const SagaRecord& record : changed) {
+    const WatchPosition position{std::min(absl::ToUnixMillis(record.updated), oldest_untold_ms)};
+    changes.push_back(std::make_shared<const WatchedChange>(WatchedChange{record, position}));
+  }
   for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->Offer(changes);
 }
 
 absl::StatusOr<std::shared_ptr<Watcher>> WatchHub::Watch(WatchFilter filter, std::optional<WatchPosition> resume_from,
-                                                         ChangeReader reader) {
+                                                         ChangeSource source) {
   auto watcher =
-      std::make_shared<Watcher>(*this, limits_, std::move(filter), std::move(resume_from), std::move(reader));
+      std::make_shared<Watcher>(*this, limits_, std::move(filter), std::move(resume_from), std::move(source));
   MutexLock lock(mutex_);
   if (closed_) return ShuttingDown(kDomain);
   if (watchers_.size() >= static_cast<size_t>(limits_.max_watchers)) {

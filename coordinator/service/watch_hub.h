@@ -31,16 +31,26 @@ struct WatchFilter {
   std::string definition;
 };
 
-// Where a watch stands: after the change of this saga at this time.
+// Where a watch stands: whatever it was not told was changed at this time or later.
 struct WatchPosition {
   int64_t updated_ms = 0;
-  std::string saga_id;
 };
 
-// Journal::ListChangedSince, or a test's.
-using ChangeReader =
-    std::function<void(int64_t updated_ms, std::string saga_id, int limit,
-                       absl::AnyInvocable<void(absl::StatusOr<std::vector<engine::SagaRecord>>)> done)>;
+// A change, and where the watch stands after it.
+struct WatchedChange {
+  engine::SagaRecord saga;
+  WatchPosition position;
+};
+
+// What a watch that is resumed reads from: the journal, or a test's.
+struct ChangeSource {
+  // Journal::OldestUntoldMs.
+  std::function<int64_t()> oldest_untold_ms;
+  // Journal::ListChangedSince.
+  std::function<void(int64_t updated_ms, std::string saga_id, int limit,
+                     absl::AnyInvocable<void(absl::StatusOr<std::vector<engine::SagaRecord>>)> done)>
+      read;
+};
 
 class WatchHub;
 
@@ -51,10 +61,10 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
  public:
   // A change, or the end: RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN, or the journal's database
   // is away while it catches up), CANCELLED. No Next after the end.
-  using NextCallback = absl::AnyInvocable<void(absl::StatusOr<engine::SagaRecord>)>;
+  using NextCallback = absl::AnyInvocable<void(absl::StatusOr<WatchedChange>)>;
 
   Watcher(WatchHub& hub, const WatchLimits& limits, WatchFilter filter, std::optional<WatchPosition> resume_from,
-          ChangeReader reader);
+          ChangeSource source);
 
   // `done` comes once, here or later on any thread.
   void Next(NextCallback done);
@@ -64,7 +74,12 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
 
  private:
   friend class WatchHub;
-  using Change = std::shared_ptr<const engine::SagaRecord>;
+  using Change = std::shared_ptr<const WatchedChange>;
+  // Where a page of the journal begins.
+  struct Place {
+    int64_t updated_ms = 0;
+    std::string saga_id;
+  };
   struct Told {
     uint64_t version;
     int64_t updated_ms;
@@ -76,14 +91,14 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   void Advance();
   void PageRead(absl::StatusOr<std::vector<engine::SagaRecord>> page);
   bool Matches(const engine::SagaRecord& record) const;
-  std::optional<engine::SagaRecord> TakeChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<WatchedChange> TakeChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsTold(const engine::SagaRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetTold(int64_t before_ms) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   WatchHub& hub_;
   const WatchLimits limits_;
   const WatchFilter filter_;
-  const ChangeReader reader_;
+  const ChangeSource source_;
 
   Mutex mutex_;
   NextCallback waiting_ ABSL_GUARDED_BY(mutex_);
@@ -94,7 +109,9 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   bool catching_up_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool missed_ ABSL_GUARDED_BY(mutex_) = false;  // live changes were dropped: they are read from the journal
-  WatchPosition position_ ABSL_GUARDED_BY(mutex_);
+  Place place_ ABSL_GUARDED_BY(mutex_);
+  // What was not told when catching up began was changed at this time or later: no page makes it known that it came.
+  int64_t untold_since_ms_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<engine::SagaRecord> page_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Told> told_ ABSL_GUARDED_BY(mutex_);
 };
@@ -104,12 +121,12 @@ class WatchHub {
  public:
   explicit WatchHub(WatchLimits limits = {}) : limits_(limits) {}
 
-  // Journal::OnCommit: each commit's sagas, in the order of the commits.
-  void Publish(absl::Span<const engine::SagaRecord> changed);
+  // Journal::OnCommit.
+  void Publish(absl::Span<const engine::SagaRecord> changed, int64_t oldest_untold_ms);
 
   // From now on, or from `resume_from` on. RESOURCE_EXHAUSTED (TOO_MANY_WATCHERS), UNAVAILABLE (SHUTTING_DOWN).
   absl::StatusOr<std::shared_ptr<Watcher>> Watch(WatchFilter filter, std::optional<WatchPosition> resume_from,
-                                                 ChangeReader reader);
+                                                 ChangeSource source);
 
   // Ends every watch, and those to come, with UNAVAILABLE (SHUTTING_DOWN).
   void Close();

@@ -34,10 +34,13 @@ struct FakeJournal {
   };
   std::vector<Read> reads;
 
-  ChangeReader Reader() {
-    return [this](int64_t updated_ms, std::string saga_id, int limit, auto done) {
-      reads.push_back({updated_ms, std::move(saga_id), std::move(done)});
-    };
+  int64_t oldest_untold_ms = 1'000'000;
+
+  ChangeSource Source() {
+    return {[this] { return oldest_untold_ms; },
+            [this](int64_t updated_ms, std::string saga_id, int limit, auto done) {
+              reads.push_back({updated_ms, std::move(saga_id), std::move(done)});
+            }};
   }
   void Answer(std::vector<SagaRecord> page) {
     auto done = std::move(reads.back().done);
@@ -47,10 +50,10 @@ struct FakeJournal {
 
 // One Next: empty until it is done.
 struct Pull {
-  std::optional<absl::StatusOr<SagaRecord>> result;
+  std::optional<absl::StatusOr<WatchedChange>> result;
   void From(Watcher& watcher) {
     result.reset();
-    watcher.Next([this](absl::StatusOr<SagaRecord> change) { result = std::move(change); });
+    watcher.Next([this](absl::StatusOr<WatchedChange> change) { result = std::move(change); });
   }
 };
 
@@ -59,11 +62,11 @@ class WatchHubTest : public ::testing::Test {
   WatchHubTest() : hub_({.max_watchers = 2, .max_buffered_changes = 4, .page_sagas = 3}) {}
 
   std::shared_ptr<Watcher> Watch(WatchFilter filter = {}, std::optional<WatchPosition> from = std::nullopt) {
-    auto watcher = hub_.Watch(std::move(filter), std::move(from), journal_.Reader());
+    auto watcher = hub_.Watch(std::move(filter), std::move(from), journal_.Source());
     EXPECT_OK(watcher);
     return *watcher;
   }
-  void Publish(SagaRecord record) { hub_.Publish({&record, 1}); }
+  void Publish(SagaRecord record) { hub_.Publish({&record, 1}, journal_.oldest_untold_ms); }
   // "id/version" of what comes next, "" if it must be waited for.
   std::string Next(Watcher& watcher) {
     pull_.From(watcher);
@@ -72,8 +75,10 @@ class WatchHubTest : public ::testing::Test {
   std::string Result() const {
     if (!pull_.result.has_value()) return "";
     if (!pull_.result->ok()) return std::string(pull_.result->status().message());
-    return (*pull_.result)->saga_id + "/" + std::to_string((*pull_.result)->version);
+    return (*pull_.result)->saga.saga_id + "/" + std::to_string((*pull_.result)->saga.version);
   }
+
+  int64_t Position() const { return pull_.result.value()->position.updated_ms; }
 
   FakeJournal journal_;
   WatchHub hub_;
@@ -117,7 +122,7 @@ TEST_F(WatchHubTest, AWatcherThatDoesNotReadIsEndedAndOthersAreNot) {
 }
 
 TEST_F(WatchHubTest, AResumedWatchReadsPagesFromALittleBeforeItsPositionThenGoesOnLive) {
-  auto watcher = Watch({}, WatchPosition{100'000, "m"});
+  auto watcher = Watch({}, WatchPosition{100'000});
   EXPECT_EQ(Next(*watcher), "");
   ASSERT_EQ(journal_.reads.size(), 1u);
   EXPECT_LT(journal_.reads[0].updated_ms, 100'000);
@@ -136,7 +141,7 @@ TEST_F(WatchHubTest, AResumedWatchReadsPagesFromALittleBeforeItsPositionThenGoes
 }
 
 TEST_F(WatchHubTest, WhatWasReadFromTheJournalIsNotToldAgainByALateCommit) {
-  auto watcher = Watch({}, WatchPosition{100'000, ""});
+  auto watcher = Watch({}, WatchPosition{100'000});
   EXPECT_EQ(Next(*watcher), "");
   Publish(Change("a", 2));
   journal_.Answer({Change("a", 3)});
@@ -148,7 +153,7 @@ TEST_F(WatchHubTest, WhatWasReadFromTheJournalIsNotToldAgainByALateCommit) {
 }
 
 TEST_F(WatchHubTest, ChangesThatOverflowWhileItCatchesUpAreReadFromTheJournal) {
-  auto watcher = Watch({}, WatchPosition{100'000, ""});
+  auto watcher = Watch({}, WatchPosition{100'000});
   EXPECT_EQ(Next(*watcher), "");
   for (uint64_t i = 1; i <= 6; i++) Publish(Change("a", i));
   journal_.Answer({});
@@ -161,8 +166,44 @@ TEST_F(WatchHubTest, ChangesThatOverflowWhileItCatchesUpAreReadFromTheJournal) {
   watcher->Cancel();
 }
 
+TEST_F(WatchHubTest, AWatchStandsBeforeWhatIsCommittedButNotToldYet) {
+  auto watcher = Watch();
+  EXPECT_EQ(Next(*watcher), "");
+  journal_.oldest_untold_ms = 93'000;
+  Publish(Change("a", 1, 100'000));
+  EXPECT_EQ(Position(), 93'000);
+  journal_.oldest_untold_ms = 200'000;
+  EXPECT_EQ(Next(*watcher), "");
+  Publish(Change("b", 1, 100'001));
+  EXPECT_EQ(Position(), 100'001);
+  watcher->Cancel();
+}
+
+TEST_F(WatchHubTest, WhileItCatchesUpAWatchStandsBeforeWhatWasNotToldWhenItBegan) {
+  journal_.oldest_untold_ms = 99'500;
+  auto watcher = Watch({}, WatchPosition{100'000});
+  EXPECT_EQ(Next(*watcher), "");
+  journal_.oldest_untold_ms = 200'000;
+  journal_.Answer({Change("a", 1, 99'000), Change("b", 1, 100'000)});
+  EXPECT_EQ(Position(), 99'000);
+  EXPECT_EQ(Next(*watcher), "b/1");
+  EXPECT_EQ(Position(), 99'500);
+  watcher->Cancel();
+}
+
+TEST_F(WatchHubTest, AfterAnOverflowItReadsAgainWhatWasNotToldWhenItBegan) {
+  journal_.oldest_untold_ms = 50'000;
+  auto watcher = Watch({}, WatchPosition{100'000});
+  EXPECT_EQ(Next(*watcher), "");
+  for (uint64_t i = 1; i <= 6; i++) Publish(Change("a", i));
+  journal_.Answer({});
+  ASSERT_EQ(journal_.reads.size(), 2u);
+  EXPECT_LT(journal_.reads[1].updated_ms, 50'000);
+  watcher->Cancel();
+}
+
 TEST_F(WatchHubTest, AJournalThatIsAwayEndsAWatchThatCatchesUp) {
-  auto watcher = Watch({}, WatchPosition{100'000, ""});
+  auto watcher = Watch({}, WatchPosition{100'000});
   pull_.From(*watcher);
   auto done = std::move(journal_.reads.back().done);
   done(absl::UnavailableError("away"));
@@ -172,7 +213,7 @@ TEST_F(WatchHubTest, AJournalThatIsAwayEndsAWatchThatCatchesUp) {
 TEST_F(WatchHubTest, CancelEndsTheOneWhoWaitsAndMakesRoom) {
   auto watcher = Watch();
   auto other = Watch();
-  EXPECT_THAT(hub_.Watch({}, std::nullopt, journal_.Reader()),
+  EXPECT_THAT(hub_.Watch({}, std::nullopt, journal_.Source()),
               IsError(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHERS"));
   pull_.From(*watcher);
   watcher->Cancel();
@@ -187,7 +228,7 @@ TEST_F(WatchHubTest, ACloseEndsEveryWatchAndThoseToCome) {
   pull_.From(*watcher);
   hub_.Close();
   EXPECT_THAT(*pull_.result, IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
-  EXPECT_THAT(hub_.Watch({}, std::nullopt, journal_.Reader()),
+  EXPECT_THAT(hub_.Watch({}, std::nullopt, journal_.Source()),
               IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
 }
 

@@ -20,7 +20,7 @@ using ::testing::StartsWith;
 
 using CatalogueTest = testing::CustomersLogicTest;
 
-TEST_F(CatalogueTest, ARestockWithAKeyAddsOnce) {
+TEST_P(CatalogueTest, ARestockWithAKeyAddsOnce) {
   ASSERT_OK(Restock("a", 5, Key("k")));
   EXPECT_FALSE(info_.replayed);
   const auto again = Restock("a", 5, Key("k"));
@@ -31,14 +31,14 @@ TEST_F(CatalogueTest, ARestockWithAKeyAddsOnce) {
   EXPECT_EQ(Counts("a"), (Counted{15, 0, 0}));
 }
 
-TEST_F(CatalogueTest, ARestockWithoutAKeyAddsEachTime) {
+TEST_P(CatalogueTest, ARestockWithoutAKeyAddsEachTime) {
   ASSERT_OK(Restock("a", 5));
   ASSERT_OK(Restock("a", 5));
   EXPECT_FALSE(info_.replayed);
   EXPECT_EQ(Counts("a"), (Counted{20, 0, 0}));
 }
 
-TEST_F(CatalogueTest, StockHasALimit) {
+TEST_P(CatalogueTest, StockHasALimit) {
   ASSERT_OK(Restock("a", 1'000'000'000));
   ASSERT_OK(Restock("a", 1'000'000'000));
   EXPECT_THAT(Restock("a", 1'000'000'000), IsError(StatusCode::kFailedPrecondition, "STOCK_LIMIT"));
@@ -47,7 +47,7 @@ TEST_F(CatalogueTest, StockHasALimit) {
   EXPECT_EQ(Counts("a"), (Counted{2'000'000'010, 0, 0}));
 }
 
-TEST_F(CatalogueTest, AProductWithAKeyIsMadeOnce) {
+TEST_P(CatalogueTest, AProductWithAKeyIsMadeOnce) {
   const auto first = Create("c", 7, 100, Key("k"));
   ASSERT_OK(first);
   const auto again = Create("c", 7, 100, Key("k"));
@@ -58,7 +58,7 @@ TEST_F(CatalogueTest, AProductWithAKeyIsMadeOnce) {
   EXPECT_EQ(Counts("c"), (Counted{7, 0, 0}));
 }
 
-TEST_F(CatalogueTest, AProductsFieldsHaveLimits) {
+TEST_P(CatalogueTest, AProductsFieldsHaveLimits) {
   const auto refused = [&](const std::string& sku, int32_t available, int64_t price) {
     return std::string(Create(sku, available, price).status().message());
   };
@@ -70,7 +70,7 @@ TEST_F(CatalogueTest, AProductsFieldsHaveLimits) {
   EXPECT_OK(Create("d", 0, 0));
 }
 
-TEST_F(CatalogueTest, CustomersAreMadeFoundAndListed) {
+TEST_P(CatalogueTest, CustomersAreMadeFoundAndListed) {
   pb::CreateCustomerRequest request;
   request.set_name("Bob");
   request.set_email("bob@example.org");
@@ -92,7 +92,7 @@ TEST_F(CatalogueTest, CustomersAreMadeFoundAndListed) {
   EXPECT_THAT(Call(&CustomersLogic::CreateCustomer, {}, request), HasCode(StatusCode::kInvalidArgument));
 }
 
-TEST_F(CatalogueTest, ProductsAreListedInPagesThatInsertsDoNotDisturb) {
+TEST_P(CatalogueTest, ProductsAreListedInPagesThatInsertsDoNotDisturb) {
   for (const char* sku : {"c", "d", "e"}) ASSERT_OK(Create(sku, 1));
   pb::ListProductsRequest request;
   request.set_page_size(2);
@@ -110,7 +110,7 @@ TEST_F(CatalogueTest, ProductsAreListedInPagesThatInsertsDoNotDisturb) {
   EXPECT_THAT(seen, ElementsAre("a", "b", "c", "d", "e"));
 }
 
-TEST_F(CatalogueTest, PagesHaveLimitsAndTokensAreOurs) {
+TEST_P(CatalogueTest, PagesHaveLimitsAndTokensAreOurs) {
   pb::ListProductsRequest request;
   for (const int size : {-1, 501}) {
     request.set_page_size(size);
@@ -131,7 +131,7 @@ TEST_F(CatalogueTest, PagesHaveLimitsAndTokensAreOurs) {
       << "a token of another list";
 }
 
-TEST_F(CatalogueTest, DemoDataIsAddedOnceAndChangesNothing) {
+TEST_P(CatalogueTest, DemoDataIsAddedOnceAndChangesNothing) {
   SeedDemo(*logic_);
   EXPECT_EQ(Counts("prod-123"), (Counted{100, 0, 0}));
   ASSERT_OK(Reserve("o", {{"prod-123", 3}}));
@@ -143,6 +143,9 @@ TEST_F(CatalogueTest, DemoDataIsAddedOnceAndChangesNothing) {
   get.set_customer_id(1);
   EXPECT_EQ(Call(&CustomersLogic::GetCustomer, {}, get)->customer().name(), "Ada") << "it was there already";
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, CatalogueTest, ::testing::Values(testing::SqliteEngine()), testing::EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, CatalogueTest, ::testing::ValuesIn(testing::ServerEngines()), testing::EngineName);
 
 }  // namespace
 }  // namespace sagamesh::customers

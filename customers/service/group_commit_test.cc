@@ -19,7 +19,7 @@ using testing::HasCode;
 
 using CustomersGroupCommitTest = testing::CustomersLogicTest;
 
-TEST_F(CustomersGroupCommitTest, OneCallerCostsOneCommitAWriteAndNoneForARefusal) {
+TEST_P(CustomersGroupCommitTest, OneCallerCostsOneCommitAWriteAndNoneForARefusal) {
   int commits = database_.commits();
   ASSERT_OK(Reserve("o", {{"a", 2}}));
   EXPECT_EQ(database_.commits(), ++commits);
@@ -28,7 +28,7 @@ TEST_F(CustomersGroupCommitTest, OneCallerCostsOneCommitAWriteAndNoneForARefusal
   EXPECT_EQ(database_.commits(), commits);
 }
 
-TEST_F(CustomersGroupCommitTest, AnUnknownCommitIsRunAgainWithoutASecondEffect) {
+TEST_P(CustomersGroupCommitTest, AnUnknownCommitIsRunAgainWithoutASecondEffect) {
   const auto forget = [&] { database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true); };
   forget();
   ASSERT_OK(Restock("a", 5));
@@ -50,7 +50,7 @@ TEST_F(CustomersGroupCommitTest, AnUnknownCommitIsRunAgainWithoutASecondEffect) 
   EXPECT_EQ(database_.commits_to_come(), 0u);
 }
 
-TEST_F(CustomersGroupCommitTest, AThousandCallersOfAHotSkuGetExactlyWhatThereIs) {
+TEST_P(CustomersGroupCommitTest, AThousandCallersOfAHotSkuGetExactlyWhatThereIs) {
   constexpr int kCallers = 1000;
   constexpr int kStock = 600;
   ASSERT_OK(Create("hot", kStock));
@@ -76,7 +76,7 @@ TEST_F(CustomersGroupCommitTest, AThousandCallersOfAHotSkuGetExactlyWhatThereIs)
   EXPECT_LT(database_.commits() - commits, kCallers / 4) << "they share commits";
 }
 
-TEST_F(CustomersGroupCommitTest, DuplicatesInOneBatchHaveOneEffect) {
+TEST_P(CustomersGroupCommitTest, DuplicatesInOneBatchHaveOneEffect) {
   const std::string saga = NewSaga();
   InFlight in_flight;
   Mutex mutex;
@@ -96,6 +96,11 @@ TEST_F(CustomersGroupCommitTest, DuplicatesInOneBatchHaveOneEffect) {
   EXPECT_EQ(answers.size(), 1u);
   EXPECT_EQ(Counts("a"), (Counted{7, 3, 0}));
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, CustomersGroupCommitTest, ::testing::Values(testing::SqliteEngine()),
+                         testing::EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, CustomersGroupCommitTest, ::testing::ValuesIn(testing::ServerEngines()),
+                         testing::EngineName);
 
 }  // namespace
 }  // namespace sagamesh::customers

@@ -21,7 +21,7 @@ using ::testing::StartsWith;
 
 using ReservationsTest = testing::CustomersLogicTest;
 
-TEST_F(ReservationsTest, AReservationAnswersItsMergedSortedItemsWithTheirPrices) {
+TEST_P(ReservationsTest, AReservationAnswersItsMergedSortedItemsWithTheirPrices) {
   const auto reservation = Reserve("o", {{"b", 1}, {"a", 2}, {"b", 3}});
   ASSERT_OK(reservation);
   EXPECT_EQ(reservation->order_id(), "o");
@@ -35,7 +35,7 @@ TEST_F(ReservationsTest, AReservationAnswersItsMergedSortedItemsWithTheirPrices)
   EXPECT_EQ(Counts("b"), (Counted{1, 4, 0}));
 }
 
-TEST_F(ReservationsTest, AReservationIsAllOrNothingAndSaysWhatLacks) {
+TEST_P(ReservationsTest, AReservationIsAllOrNothingAndSaysWhatLacks) {
   const auto refused = Reserve("o", {{"a", 2}, {"b", 101}});
   EXPECT_THAT(refused, IsError(StatusCode::kFailedPrecondition, "INSUFFICIENT_STOCK"));
   EXPECT_EQ(refused.status().message(), "Stock insuficiente para b: solicitado 101, disponible 5");
@@ -46,7 +46,7 @@ TEST_F(ReservationsTest, AReservationIsAllOrNothingAndSaysWhatLacks) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(ReservationsTest, UnknownCustomersAndSkusAreNamed) {
+TEST_P(ReservationsTest, UnknownCustomersAndSkusAreNamed) {
   const auto nobody = Reserve("o", {{"a", 1}}, {}, 7);
   EXPECT_THAT(nobody, IsError(StatusCode::kNotFound, "CUSTOMER_NOT_FOUND"));
   EXPECT_THAT(std::string(nobody.status().message()), HasSubstr("customer 7 not found"));
@@ -56,7 +56,7 @@ TEST_F(ReservationsTest, UnknownCustomersAndSkusAreNamed) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(ReservationsTest, BadInputIsRefusedByItsFieldsName) {
+TEST_P(ReservationsTest, BadInputIsRefusedByItsFieldsName) {
   const Basket many(101, {"a", 1});
   const std::string long_text(65, 'x');
   const struct {
@@ -86,7 +86,7 @@ TEST_F(ReservationsTest, BadInputIsRefusedByItsFieldsName) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(ReservationsTest, ADirectReservationIsRepeatableByItsOrder) {
+TEST_P(ReservationsTest, ADirectReservationIsRepeatableByItsOrder) {
   const auto first = Reserve("o", {{"a", 2}, {"b", 1}});
   const auto again = Reserve("o", {{"b", 1}, {"a", 2}});
   ASSERT_OK(again);
@@ -102,7 +102,7 @@ TEST_F(ReservationsTest, ADirectReservationIsRepeatableByItsOrder) {
   EXPECT_THAT(Commit("o"), kCompensated);
 }
 
-TEST_F(ReservationsTest, ADirectRefusalWithoutAKeyIsDecidedAnew) {
+TEST_P(ReservationsTest, ADirectRefusalWithoutAKeyIsDecidedAnew) {
   EXPECT_THAT(Commit("o"), IsError(StatusCode::kNotFound, "RESERVATION_NOT_FOUND"));
   EXPECT_THAT(Reserve("o", {{"a", 11}}), HasCode(StatusCode::kFailedPrecondition));
   ASSERT_OK(Restock("a", 1));
@@ -110,7 +110,7 @@ TEST_F(ReservationsTest, ADirectRefusalWithoutAKeyIsDecidedAnew) {
   EXPECT_OK(Commit("o"));
 }
 
-TEST_F(ReservationsTest, ADirectCallWithAKeyIsGuardedByTheKey) {
+TEST_P(ReservationsTest, ADirectCallWithAKeyIsGuardedByTheKey) {
   ASSERT_OK(Reserve("o", {{"a", 2}}, Key("k")));
   EXPECT_FALSE(info_.replayed);
   ASSERT_OK(Reserve("o", {{"a", 2}}, Key("k")));
@@ -119,7 +119,7 @@ TEST_F(ReservationsTest, ADirectCallWithAKeyIsGuardedByTheKey) {
   EXPECT_EQ(Counts("a"), (Counted{8, 2, 0}));
 }
 
-TEST_F(ReservationsTest, OnlyTheOwnerTouchesAReservation) {
+TEST_P(ReservationsTest, OnlyTheOwnerTouchesAReservation) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
   EXPECT_THAT(Reserve("o", {{"a", 2}}), kOwned);
@@ -133,12 +133,15 @@ TEST_F(ReservationsTest, OnlyTheOwnerTouchesAReservation) {
   EXPECT_OK(Commit("o", Saga(saga, "confirm_order")));
 }
 
-TEST_F(ReservationsTest, ATotalThatOverflowsIsRefused) {
+TEST_P(ReservationsTest, ATotalThatOverflowsIsRefused) {
   ASSERT_OK(Create("dear", 2'000'000'000, 1'000'000'000'000));
   const auto refused = Reserve("o", {{"dear", 10'000'000}});
   EXPECT_THAT(refused, IsError(StatusCode::kInvalidArgument, "TOTAL_OVERFLOW"));
   EXPECT_THAT(std::string(refused.status().message()), StartsWith("items"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, ReservationsTest, ::testing::Values(testing::SqliteEngine()), testing::EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, ReservationsTest, ::testing::ValuesIn(testing::ServerEngines()), testing::EngineName);
 
 }  // namespace
 }  // namespace sagamesh::customers

@@ -19,7 +19,7 @@ using testing::kTooOld;
 
 using SagaCallsTest = testing::CustomersLogicTest;
 
-TEST_F(SagaCallsTest, ARepeatedActionAnswersItsStoredResult) {
+TEST_P(SagaCallsTest, ARepeatedActionAnswersItsStoredResult) {
   const std::string saga = NewSaga();
   const auto first = Reserve("o", {{"a", 2}}, Saga(saga, "create_order"));
   ASSERT_OK(first);
@@ -33,7 +33,7 @@ TEST_F(SagaCallsTest, ARepeatedActionAnswersItsStoredResult) {
   EXPECT_EQ(Counts("a"), (Counted{8, 0, 2}));
 }
 
-TEST_F(SagaCallsTest, ADefiniteRefusalOfASagaIsStored) {
+TEST_P(SagaCallsTest, ADefiniteRefusalOfASagaIsStored) {
   const std::string saga = NewSaga();
   const auto first = Reserve("o", {{"a", 11}}, Saga(saga, "create_order"));
   ASSERT_OK(Restock("a", 100));
@@ -43,7 +43,7 @@ TEST_F(SagaCallsTest, ADefiniteRefusalOfASagaIsStored) {
   EXPECT_EQ(Counts("a"), (Counted{110, 0, 0}));
 }
 
-TEST_F(SagaCallsTest, ARepeatedActionWithAnotherPayloadIsRefused) {
+TEST_P(SagaCallsTest, ARepeatedActionWithAnotherPayloadIsRefused) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
   EXPECT_THAT(Reserve("o", {{"a", 3}}, Saga(saga, "create_order")), kReused);
@@ -51,7 +51,7 @@ TEST_F(SagaCallsTest, ARepeatedActionWithAnotherPayloadIsRefused) {
   EXPECT_EQ(Counts("a"), (Counted{8, 2, 0}));
 }
 
-TEST_F(SagaCallsTest, ACompensationUndoesOnce) {
+TEST_P(SagaCallsTest, ACompensationUndoesOnce) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
   const auto first = Release("o", Undo(saga));
@@ -64,7 +64,7 @@ TEST_F(SagaCallsTest, ACompensationUndoesOnce) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(SagaCallsTest, ACompensationAfterACommitIsAReversal) {
+TEST_P(SagaCallsTest, ACompensationAfterACommitIsAReversal) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
   ASSERT_OK(Commit("o", Saga(saga, "confirm_order")));
@@ -72,7 +72,7 @@ TEST_F(SagaCallsTest, ACompensationAfterACommitIsAReversal) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(SagaCallsTest, ANullCompensationSucceedsAndLeavesTheMark) {
+TEST_P(SagaCallsTest, ANullCompensationSucceedsAndLeavesTheMark) {
   const std::string saga = NewSaga();
   const auto released = Release("o", Undo(saga));
   ASSERT_OK(released);
@@ -84,7 +84,7 @@ TEST_F(SagaCallsTest, ANullCompensationSucceedsAndLeavesTheMark) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(SagaCallsTest, ALateRepeatedActionAfterItsCompensationIsRefused) {
+TEST_P(SagaCallsTest, ALateRepeatedActionAfterItsCompensationIsRefused) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
   ASSERT_OK(Release("o", Undo(saga)));
@@ -92,7 +92,7 @@ TEST_F(SagaCallsTest, ALateRepeatedActionAfterItsCompensationIsRefused) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(SagaCallsTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
+TEST_P(SagaCallsTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order", SagaOp::kAction, 3)));
   EXPECT_THAT(Reserve("o", {{"a", 2}}, Saga(saga, "create_order", SagaOp::kAction, 2)), kStale);
@@ -102,13 +102,13 @@ TEST_F(SagaCallsTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
   EXPECT_OK(Commit("o", Saga(saga, "confirm_order", SagaOp::kAction, 3)));
 }
 
-TEST_F(SagaCallsTest, TheEpochOfARefusedCallIsRememberedToo) {
+TEST_P(SagaCallsTest, TheEpochOfARefusedCallIsRememberedToo) {
   const std::string saga = NewSaga();
   EXPECT_THAT(Commit("o", Saga(saga, "confirm_order", SagaOp::kAction, 5)), HasCode(StatusCode::kNotFound));
   EXPECT_THAT(Reserve("o", {{"a", 2}}, Saga(saga, "create_order", SagaOp::kAction, 4)), kStale);
 }
 
-TEST_F(SagaCallsTest, ASagaOlderThanTheRetentionIsRefused) {
+TEST_P(SagaCallsTest, ASagaOlderThanTheRetentionIsRefused) {
   const std::string saga = MakeUuidV7(clock_.Now() - absl::Hours(169), *random_);
   EXPECT_THAT(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")), kTooOld);
   EXPECT_THAT(Commit("o", Saga(saga, "confirm_order")), kTooOld);
@@ -116,17 +116,20 @@ TEST_F(SagaCallsTest, ASagaOlderThanTheRetentionIsRefused) {
   EXPECT_EQ(Counts("a"), (Counted{10, 0, 0}));
 }
 
-TEST_F(SagaCallsTest, ASagaThatIsNoUuidV7IsRefused) {
+TEST_P(SagaCallsTest, ASagaThatIsNoUuidV7IsRefused) {
   EXPECT_THAT(Reserve("o", {{"a", 2}}, Saga("saga", "create_order")),
               IsError(StatusCode::kInvalidArgument, "SAGA_ID_INVALID"));
 }
 
-TEST_F(SagaCallsTest, AnActionThatIsSentAsACompensationIsRefused) {
+TEST_P(SagaCallsTest, AnActionThatIsSentAsACompensationIsRefused) {
   const std::string saga = NewSaga();
   EXPECT_THAT(Reserve("o", {{"a", 2}}, Undo(saga)), HasCode(StatusCode::kInvalidArgument));
   EXPECT_THAT(Release("o", Saga(saga, "cancel")), HasCode(StatusCode::kInvalidArgument));
   EXPECT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order"))) << "no mark was left";
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, SagaCallsTest, ::testing::Values(testing::SqliteEngine()), testing::EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, SagaCallsTest, ::testing::ValuesIn(testing::ServerEngines()), testing::EngineName);
 
 }  // namespace
 }  // namespace sagamesh::customers

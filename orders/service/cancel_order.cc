@@ -49,11 +49,13 @@ void Cancel(std::shared_ptr<OrdersLogic::Parts> parts, std::shared_ptr<CancelCal
 // One round of the sweep; the next one starts when it is over.
 void Sweep(std::shared_ptr<OrdersLogic::Parts> parts) {
   // Weak, because the query waits in the parts' own reader.
-  parts->reader.Submit([weak = std::weak_ptr(parts)](absl::StatusOr<sql::Connection*> connection) {
+  parts->reader.Submit([weak = std::weak_ptr(parts)](absl::StatusOr<sql::Session*> session) {
     const std::shared_ptr<OrdersLogic::Parts> parts = weak.lock();
     if (parts == nullptr) return;
-    if (connection.ok()) {
-      const auto expired = ListExpired(**connection, parts->clock.Now(), parts->options.sweep_orders);
+    if (session.ok()) {
+      const auto expired = (*session)->Run([&parts](sql::Connection& connection) {
+        return ListExpired(connection, parts->clock.Now(), parts->options.sweep_orders);
+      });
       for (const Order& order : expired.ok() ? *expired : std::vector<Order>()) {
         spdlog::info("sweep: ending order {}", order.id);
         CallContext context;

@@ -23,26 +23,26 @@ class DirectFlows : public LogicTest {
   }
 };
 
-TEST_F(DirectFlows, ACreateReservesWithoutSagaAndWithoutTheCallersKey) {
+TEST_P(DirectFlows, ACreateReservesWithoutSagaAndWithoutTheCallersKey) {
   const std::string id = CreateOne(WithKey("k"));
   EXPECT_EQ(Both(id), "CREATED/RESERVED");
   EXPECT_FALSE(stock_.last_context().saga.has_value());
   EXPECT_FALSE(stock_.last_context().idempotency_key.has_value());
 }
 
-TEST_F(DirectFlows, ACreateIsPendingBeforeItReserves) {
+TEST_P(DirectFlows, ACreateIsPendingBeforeItReserves) {
   stock_.BeforeNext("Reserve", [this] { EXPECT_EQ(List()[0].status(), pb::Order::PENDING); });
   CreateOne();
 }
 
-TEST_F(DirectFlows, ACreateMayNotCarryAnId) {
+TEST_P(DirectFlows, ACreateMayNotCarryAnId) {
   const auto created = Create({}, Basket("mine"));
   EXPECT_THAT(created.response, HasCode(Code::kInvalidArgument));
   EXPECT_THAT(std::string(created.response.status().message()), HasSubstr("order_id"));
   EXPECT_TRUE(List().empty());
 }
 
-TEST_F(DirectFlows, ARepeatByKeyIsAnsweredFromTheStoreAndAnotherKeyIsAnotherOrder) {
+TEST_P(DirectFlows, ARepeatByKeyIsAnsweredFromTheStoreAndAnotherKeyIsAnotherOrder) {
   const auto created = Create(WithKey("k"), Basket());
   const auto again = Create(WithKey("k"), Basket());
   EXPECT_EQ(again.response->SerializeAsString(), created.response->SerializeAsString());
@@ -52,7 +52,7 @@ TEST_F(DirectFlows, ARepeatByKeyIsAnsweredFromTheStoreAndAnotherKeyIsAnotherOrde
   EXPECT_NE(CreateOne(), CreateOne());
 }
 
-TEST_F(DirectFlows, AnotherPayloadUnderAKeyIsRefusedAlsoWhileTheFirstIsHalfDone) {
+TEST_P(DirectFlows, AnotherPayloadUnderAKeyIsRefusedAlsoWhileTheFirstIsHalfDone) {
   stock_.FailNext("Reserve", absl::UnavailableError("customers is down"));
   EXPECT_THAT(Create(WithKey("k"), Basket()).response, HasCode(Code::kUnavailable));
   EXPECT_THAT(Create(WithKey("k"), Basket("", 3)).response, IsError(Code::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
@@ -60,7 +60,7 @@ TEST_F(DirectFlows, AnotherPayloadUnderAKeyIsRefusedAlsoWhileTheFirstIsHalfDone)
   EXPECT_THAT(Create(WithKey("k"), Basket("", 3)).response, IsError(Code::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
 }
 
-TEST_F(DirectFlows, ATransientFailureLeavesThePendingOrderForARepeat) {
+TEST_P(DirectFlows, ATransientFailureLeavesThePendingOrderForARepeat) {
   stock_.AnswerNext("Reserve", FakeStock::Reply::kLost);
   EXPECT_THAT(Create(WithKey("k"), Basket()).response, HasCode(Code::kUnavailable));
   const std::string id = TheOrder();
@@ -69,13 +69,13 @@ TEST_F(DirectFlows, ATransientFailureLeavesThePendingOrderForARepeat) {
   EXPECT_EQ(Both(id), "CREATED/RESERVED");
 }
 
-TEST_F(DirectFlows, AnInjectedFaultIsNotStored) {
+TEST_P(DirectFlows, AnInjectedFaultIsNotStored) {
   stock_.FailNext("Reserve", MakeError(Code::kFailedPrecondition, {"customers", "FAULT_INJECTED"}, "fault"));
   EXPECT_THAT(Create(WithKey("k"), Basket()).response, HasCode(Code::kFailedPrecondition));
   EXPECT_OK(Create(WithKey("k"), Basket()).response);
 }
 
-TEST_F(DirectFlows, ARefusalCancelsTheOrderAndIsStoredUnderTheKey) {
+TEST_P(DirectFlows, ARefusalCancelsTheOrderAndIsStoredUnderTheKey) {
   stock_.available = 1;
   const auto refused = Create(WithKey("k"), Basket());
   EXPECT_THAT(refused.response, IsError(Code::kFailedPrecondition, "INSUFFICIENT_STOCK"));
@@ -88,7 +88,7 @@ TEST_F(DirectFlows, ARefusalCancelsTheOrderAndIsStoredUnderTheKey) {
   EXPECT_EQ(StatusOf(TheOrder()), "CANCELLED");
 }
 
-TEST_F(DirectFlows, ADuplicateOfARefusedReserveThatFindsStockLaterHoldsNothingInTheEnd) {
+TEST_P(DirectFlows, ADuplicateOfARefusedReserveThatFindsStockLaterHoldsNothingInTheEnd) {
   stock_.available = 1;
   Create(WithKey("k"), Basket());
   const std::string id = TheOrder();
@@ -103,24 +103,24 @@ TEST_F(DirectFlows, ADuplicateOfARefusedReserveThatFindsStockLaterHoldsNothingIn
   EXPECT_EQ(Both(id), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, ACreateThatACancelOvertookIsRefusedAndHoldsNothing) {
+TEST_P(DirectFlows, ACreateThatACancelOvertookIsRefusedAndHoldsNothing) {
   stock_.BeforeNext("Reserve", [this] { ASSERT_OK(Cancel({}, TheOrder()).response); });
   EXPECT_FALSE(Create({}, Basket()).response.ok());
   EXPECT_EQ(Both(TheOrder()), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, ARepeatOfACreateWhoseOrderWasCancelledIsToldSo) {
+TEST_P(DirectFlows, ARepeatOfACreateWhoseOrderWasCancelledIsToldSo) {
   stock_.FailNext("Reserve", absl::UnavailableError("customers is down"));
   Create(WithKey("k"), Basket());
   ASSERT_OK(Cancel({}, TheOrder()).response);
   EXPECT_THAT(Create(WithKey("k"), Basket()).response, IsError(Code::kFailedPrecondition, "ORDER_CANCELLED"));
 }
 
-TEST_F(DirectFlows, AConfirmNeedsAKey) {
+TEST_P(DirectFlows, AConfirmNeedsAKey) {
   EXPECT_THAT(Confirm({}, CreateOne()).response, IsError(Code::kInvalidArgument, "IDEMPOTENCY_KEY_REQUIRED"));
 }
 
-TEST_F(DirectFlows, AConfirmSellsOnceAndIsReplayedByKey) {
+TEST_P(DirectFlows, AConfirmSellsOnceAndIsReplayedByKey) {
   const std::string id = CreateOne();
   const auto confirmed = Confirm(WithKey("c"), id);
   ASSERT_OK(confirmed.response);
@@ -134,7 +134,7 @@ TEST_F(DirectFlows, AConfirmSellsOnceAndIsReplayedByKey) {
   EXPECT_EQ(stock_.calls("Commit"), 1);
 }
 
-TEST_F(DirectFlows, AConfirmIsRefusedByWhatTheOrderIs) {
+TEST_P(DirectFlows, AConfirmIsRefusedByWhatTheOrderIs) {
   EXPECT_THAT(Confirm(WithKey("a"), "none").response, IsError(Code::kNotFound, "ORDER_NOT_FOUND"));
   stock_.FailNext("Reserve", absl::UnavailableError("customers is down"));
   Create({}, Basket());
@@ -145,7 +145,7 @@ TEST_F(DirectFlows, AConfirmIsRefusedByWhatTheOrderIs) {
   EXPECT_EQ(stock_.calls("Commit"), 0);
 }
 
-TEST_F(DirectFlows, AConfirmThatACancelOvertookIsRefusedAndItsCommitReversed) {
+TEST_P(DirectFlows, AConfirmThatACancelOvertookIsRefusedAndItsCommitReversed) {
   const std::string id = CreateOne();
   stock_.BeforeNext("Commit", [&] {
     stock_.FailNext("Release", absl::UnavailableError("customers is down"));
@@ -157,7 +157,7 @@ TEST_F(DirectFlows, AConfirmThatACancelOvertookIsRefusedAndItsCommitReversed) {
   EXPECT_EQ(Both(id), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, ACancelGivesTheStockBackAndCanBeRepeated) {
+TEST_P(DirectFlows, ACancelGivesTheStockBackAndCanBeRepeated) {
   const std::string id = CreateOne();
   const auto cancelled = Cancel(WithKey("x"), id);
   ASSERT_OK(cancelled.response);
@@ -166,21 +166,21 @@ TEST_F(DirectFlows, ACancelGivesTheStockBackAndCanBeRepeated) {
   EXPECT_OK(Cancel({}, id).response);
 }
 
-TEST_F(DirectFlows, ACancelOfAnUnknownOrderWritesNothing) {
+TEST_P(DirectFlows, ACancelOfAnUnknownOrderWritesNothing) {
   const double before = Commits();
   EXPECT_THAT(Cancel({}, "none").response, IsError(Code::kNotFound, "ORDER_NOT_FOUND"));
   EXPECT_EQ(Commits(), before);
   EXPECT_EQ(stock_.calls("Release"), 0);
 }
 
-TEST_F(DirectFlows, ACancelOfAConfirmedOrderIsRefused) {
+TEST_P(DirectFlows, ACancelOfAConfirmedOrderIsRefused) {
   const std::string id = CreateOne();
   Confirm(WithKey("c"), id);
   EXPECT_THAT(Cancel({}, id).response, IsError(Code::kFailedPrecondition, "ORDER_CONFIRMED"));
   EXPECT_EQ(Both(id), "CONFIRMED/COMMITTED");
 }
 
-TEST_F(DirectFlows, ARefusedConfirmOrCancelIsStoredUnderItsKey) {
+TEST_P(DirectFlows, ARefusedConfirmOrCancelIsStoredUnderItsKey) {
   const std::string id = CreateOne();
   ASSERT_OK(Confirm(WithKey("c"), id).response);
   EXPECT_FALSE(Cancel(WithKey("x"), id).info.replayed);
@@ -204,7 +204,7 @@ TEST_F(DirectFlows, ARefusedConfirmOrCancelIsStoredUnderItsKey) {
   EXPECT_OK(Confirm(WithKey("e"), pending).response);
 }
 
-TEST_F(DirectFlows, TheSweepEndsPendingAndCreatedOrdersAfterTheirTime) {
+TEST_P(DirectFlows, TheSweepEndsPendingAndCreatedOrdersAfterTheirTime) {
   const std::string created = CreateOne();
   stock_.AnswerNext("Reserve", FakeStock::Reply::kNever);
   Create(WithKey("k"), Basket());
@@ -216,7 +216,7 @@ TEST_F(DirectFlows, TheSweepEndsPendingAndCreatedOrdersAfterTheirTime) {
   for (const pb::Order& order : List()) EXPECT_EQ(Both(order.order_id()), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, TheSweepTakesBackACommitWhoseConfirmWasNeverWritten) {
+TEST_P(DirectFlows, TheSweepTakesBackACommitWhoseConfirmWasNeverWritten) {
   const std::string id = CreateOne();
   stock_.AnswerNext("Commit", FakeStock::Reply::kNever);
   Confirm(WithKey("c"), id);
@@ -227,7 +227,7 @@ TEST_F(DirectFlows, TheSweepTakesBackACommitWhoseConfirmWasNeverWritten) {
   EXPECT_EQ(Both(id), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, TheSweepEndsACancelThatCrashedAfterAFewSeconds) {
+TEST_P(DirectFlows, TheSweepEndsACancelThatCrashedAfterAFewSeconds) {
   const std::string id = CreateOne();
   stock_.FailNext("Release", absl::UnavailableError("customers is down"));
   Cancel({}, id);
@@ -240,7 +240,7 @@ TEST_F(DirectFlows, TheSweepEndsACancelThatCrashedAfterAFewSeconds) {
   EXPECT_EQ(Both(id), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, TheSweepTriesAgainLaterWhileCustomersIsDown) {
+TEST_P(DirectFlows, TheSweepTriesAgainLaterWhileCustomersIsDown) {
   const std::string id = CreateOne();
   Sweep();
   stock_.FailNext("Release", absl::UnavailableError("customers is down"));
@@ -252,7 +252,7 @@ TEST_F(DirectFlows, TheSweepTriesAgainLaterWhileCustomersIsDown) {
   EXPECT_EQ(Both(id), "CANCELLED/RELEASED");
 }
 
-TEST_F(DirectFlows, TheSweepLeavesAConfirmedOrderAlone) {
+TEST_P(DirectFlows, TheSweepLeavesAConfirmedOrderAlone) {
   const std::string id = CreateOne();
   Confirm(WithKey("c"), id);
   Sweep();
@@ -260,7 +260,7 @@ TEST_F(DirectFlows, TheSweepLeavesAConfirmedOrderAlone) {
   EXPECT_EQ(Both(id), "CONFIRMED/COMMITTED");
 }
 
-TEST_F(DirectFlows, BadInputIsRefusedByItsFieldsNameAndWithoutEffect) {
+TEST_P(DirectFlows, BadInputIsRefusedByItsFieldsNameAndWithoutEffect) {
   const auto refused = [this](const std::function<void(pb::CreateOrderRequest&)>& spoil) {
     pb::CreateOrderRequest request = Basket();
     spoil(request);
@@ -278,7 +278,7 @@ TEST_F(DirectFlows, BadInputIsRefusedByItsFieldsNameAndWithoutEffect) {
   EXPECT_TRUE(List().empty());
 }
 
-TEST_F(DirectFlows, LinesAreMergedBySkuAndSorted) {
+TEST_P(DirectFlows, LinesAreMergedBySkuAndSorted) {
   pb::CreateOrderRequest request = Basket();
   for (const char* sku : {"b", "a", "b"}) {
     auto* item = request.add_items();
@@ -294,7 +294,7 @@ TEST_F(DirectFlows, LinesAreMergedBySkuAndSorted) {
   EXPECT_EQ(order.total_cents(), 5 * 250);
 }
 
-TEST_F(DirectFlows, ListsArePagedByTokensThatAreBoundToTheirFilter) {
+TEST_P(DirectFlows, ListsArePagedByTokensThatAreBoundToTheirFilter) {
   for (int i = 0; i < 5; i++) {
     CreateOne();
     clock_.SleepFor(absl::Milliseconds(1));
@@ -319,7 +319,7 @@ TEST_F(DirectFlows, ListsArePagedByTokensThatAreBoundToTheirFilter) {
   EXPECT_EQ(pages, 3);
 }
 
-TEST_F(DirectFlows, BadListRequestsAreRefusedByTheirFieldsName) {
+TEST_P(DirectFlows, BadListRequestsAreRefusedByTheirFieldsName) {
   const auto refused = [this](const pb::ListOrdersRequest& request) {
     const auto listed = Call(&OrdersLogic::ListOrders, CallContext(), request);
     EXPECT_THAT(listed.response, HasCode(Code::kInvalidArgument));
@@ -336,7 +336,7 @@ TEST_F(DirectFlows, BadListRequestsAreRefusedByTheirFieldsName) {
   EXPECT_THAT(refused(request), HasSubstr("status"));
 }
 
-TEST_F(DirectFlows, CallsThatWaitWhenTheProcessEndsAreAnsweredAndNothingIsKept) {
+TEST_P(DirectFlows, CallsThatWaitWhenTheProcessEndsAreAnsweredAndNothingIsKept) {
   auto ended = std::make_shared<bool>(false);
   logic_->CreateOrder({}, Basket(), [ended](absl::StatusOr<pb::CreateOrderResponse> response, ReplyInfo) {
     EXPECT_THAT(response, HasCode(Code::kUnavailable));
@@ -347,6 +347,9 @@ TEST_F(DirectFlows, CallsThatWaitWhenTheProcessEndsAreAnsweredAndNothingIsKept) 
   EXPECT_TRUE(*ended);
   EXPECT_EQ(ended.use_count(), 1);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, DirectFlows, ::testing::Values(MemoryEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, DirectFlows, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::orders::testing

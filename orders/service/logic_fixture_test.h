@@ -16,21 +16,25 @@
 #include "absl/strings/str_cat.h"
 #include "common/sql/sqlite.h"
 #include "common/status/error.h"
+#include "common/testing/engines.h"
 #include "common/testing/fake_clock.h"
 #include "common/testing/scripted_database.h"
 #include "common/testing/status_matchers.h"
 #include "common/uuid/uuid.h"
 #include "orders/service/orders_logic.h"
 
-// OrdersLogic over real SQLite, one task at a time, with a clock that the test moves.
+// OrdersLogic over a real database, one task at a time, with a clock that the test moves.
 
 namespace sagamesh::orders::testing {
 
 namespace pb = ::orders::v1;
 namespace stock_pb = ::customers::v1;
 
+using ::sagamesh::testing::Engine;
+using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::ScriptedDatabase;
+using ::sagamesh::testing::ServerEngines;
 
 class CountingRandom final : public Random {
  public:
@@ -209,9 +213,17 @@ struct Ended {
   bool ended = false;
 };
 
-class LogicTest : public ::testing::Test {
+// SQLite in memory: that a file is durable is not asked here.
+inline Engine MemoryEngine() {
+  return {"sqlite", [](const Clock& clock) {
+            static int made = 0;
+            return sql::MakeSqliteDatabase(absl::StrCat("file:/logic-", made++, "?vfs=memdb"), clock);
+          }};
+}
+
+class LogicTest : public ::testing::TestWithParam<Engine> {
  protected:
-  LogicTest() : database_(MakeDatabase(clock_)), keep_(*database_.Connect(sql::Access::kRead)) {
+  LogicTest() : database_(GetParam().open(clock_)), keep_(*database_.Connect(sql::Access::kRead)) {
     EXPECT_OK(OrdersLogic::Open(database_));
     Restart();
   }
@@ -315,12 +327,6 @@ class LogicTest : public ::testing::Test {
   ScriptedDatabase database_;
   std::unique_ptr<sql::Connection> keep_;  // a database in memory lives as long as it has a connection
   std::unique_ptr<OrdersLogic> logic_;
-
- private:
-  static std::unique_ptr<sql::Database> MakeDatabase(const Clock& clock) {
-    static int made = 0;
-    return sql::MakeSqliteDatabase(absl::StrCat("file:/logic-", made++, "?vfs=memdb"), clock);
-  }
 };
 
 }  // namespace sagamesh::orders::testing

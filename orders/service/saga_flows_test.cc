@@ -20,7 +20,7 @@ class SagaFlows : public LogicTest {
   const std::string saga_ = NewSaga();
 };
 
-TEST_F(SagaFlows, ACreateReservesAndStoresTheReservationsPrices) {
+TEST_P(SagaFlows, ACreateReservesAndStoresTheReservationsPrices) {
   const auto created = CreateIt();
   ASSERT_OK(created.response);
   const pb::Order& order = created.response->order();
@@ -31,7 +31,7 @@ TEST_F(SagaFlows, ACreateReservesAndStoresTheReservationsPrices) {
   EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
 }
 
-TEST_F(SagaFlows, TheHappyPathCostsOneCommitACall) {
+TEST_P(SagaFlows, TheHappyPathCostsOneCommitACall) {
   const double before = Commits();
   ASSERT_OK(CreateIt().response);
   EXPECT_EQ(Commits() - before, 1);
@@ -40,7 +40,7 @@ TEST_F(SagaFlows, TheHappyPathCostsOneCommitACall) {
   EXPECT_EQ(Both("order-1"), "CONFIRMED/COMMITTED");
 }
 
-TEST_F(SagaFlows, ARepeatIsAnsweredFromTheStoreByTheSameBytes) {
+TEST_P(SagaFlows, ARepeatIsAnsweredFromTheStoreByTheSameBytes) {
   const auto created = CreateIt();
   const auto confirmed = ConfirmIt();
   const double before = Commits();
@@ -53,7 +53,7 @@ TEST_F(SagaFlows, ARepeatIsAnsweredFromTheStoreByTheSameBytes) {
   EXPECT_EQ(Commits(), before);
 }
 
-TEST_F(SagaFlows, ACallWhoseOwnCommitWasUnknownIsNoReplay) {
+TEST_P(SagaFlows, ACallWhoseOwnCommitWasUnknownIsNoReplay) {
   database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   const auto created = CreateIt();
   ASSERT_OK(created.response);
@@ -62,13 +62,13 @@ TEST_F(SagaFlows, ACallWhoseOwnCommitWasUnknownIsNoReplay) {
   EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
 }
 
-TEST_F(SagaFlows, ARefusalOfTheStockIsPassedOnAndLeavesNoOrder) {
+TEST_P(SagaFlows, ARefusalOfTheStockIsPassedOnAndLeavesNoOrder) {
   stock_.available = 1;
   EXPECT_THAT(CreateIt().response, IsError(Code::kFailedPrecondition, "INSUFFICIENT_STOCK"));
   EXPECT_EQ(Both("order-1"), "none/none");
 }
 
-TEST_F(SagaFlows, TheSagaAndAFaultForCustomersGoAlong) {
+TEST_P(SagaFlows, TheSagaAndAFaultForCustomersGoAlong) {
   CallContext context = OfSaga(saga_, "create_order");
   context.traceparent = "00-trace";
   context.fault = Fault{"customers.v1.StockService/ReserveStock", 14};
@@ -82,14 +82,14 @@ TEST_F(SagaFlows, TheSagaAndAFaultForCustomersGoAlong) {
   EXPECT_LE(passed.deadline, clock_.Now() + absl::Seconds(5));
 }
 
-TEST_F(SagaFlows, AFaultForOrdersDoesNotGoAlong) {
+TEST_P(SagaFlows, AFaultForOrdersDoesNotGoAlong) {
   CallContext context = OfSaga(saga_, "create_order");
   context.fault = Fault{"orders.v1.OrdersService/ConfirmOrder", 13};
   Create(context, Basket("order-1"));
   EXPECT_FALSE(stock_.last_context().fault.has_value());
 }
 
-TEST_F(SagaFlows, ACancelTakesAConfirmedOrderOfItsOwnBack) {
+TEST_P(SagaFlows, ACancelTakesAConfirmedOrderOfItsOwnBack) {
   CreateIt();
   ConfirmIt();
   const auto cancelled = CancelIt();
@@ -101,7 +101,7 @@ TEST_F(SagaFlows, ACancelTakesAConfirmedOrderOfItsOwnBack) {
   EXPECT_TRUE(again.info.replayed);
 }
 
-TEST_F(SagaFlows, ACancelOfAnOrderNeverSeenReleasesAndLeavesNoOrder) {
+TEST_P(SagaFlows, ACancelOfAnOrderNeverSeenReleasesAndLeavesNoOrder) {
   const auto cancelled = CancelIt();
   ASSERT_OK(cancelled.response);
   EXPECT_EQ(cancelled.response->order().order_id(), "order-1");
@@ -110,13 +110,13 @@ TEST_F(SagaFlows, ACancelOfAnOrderNeverSeenReleasesAndLeavesNoOrder) {
   EXPECT_EQ(Both("order-1"), "none/RELEASED");
 }
 
-TEST_F(SagaFlows, ACreateThatComesAfterTheCancelIsRefused) {
+TEST_P(SagaFlows, ACreateThatComesAfterTheCancelIsRefused) {
   CancelIt();
   EXPECT_THAT(CreateIt().response, IsError(Code::kAborted, "ALREADY_COMPENSATED"));
   EXPECT_EQ(Both("order-1"), "none/RELEASED");
 }
 
-TEST_F(SagaFlows, ACreateThatIsOvertakenByTheMarkLeavesAReservationForTheCancelToRelease) {
+TEST_P(SagaFlows, ACreateThatIsOvertakenByTheMarkLeavesAReservationForTheCancelToRelease) {
   stock_.FailNext("Release", absl::UnavailableError("customers is down"));
   EXPECT_THAT(CancelIt().response, HasCode(Code::kUnavailable));
   EXPECT_THAT(CreateIt().response, IsError(Code::kAborted, "ALREADY_COMPENSATED"));
@@ -125,7 +125,7 @@ TEST_F(SagaFlows, ACreateThatIsOvertakenByTheMarkLeavesAReservationForTheCancelT
   EXPECT_EQ(Both("order-1"), "none/RELEASED");
 }
 
-TEST_F(SagaFlows, AConfirmDuringACancelIsRefusedAndItsCommitReversed) {
+TEST_P(SagaFlows, AConfirmDuringACancelIsRefusedAndItsCommitReversed) {
   CreateIt();
   stock_.BeforeNext("Release", [this] {
     EXPECT_THAT(ConfirmIt().response, IsError(Code::kAborted, "ALREADY_COMPENSATED"));
@@ -135,7 +135,7 @@ TEST_F(SagaFlows, AConfirmDuringACancelIsRefusedAndItsCommitReversed) {
   EXPECT_EQ(Both("order-1"), "CANCELLED/RELEASED");
 }
 
-TEST_F(SagaFlows, ACrashAfterTheReserveIsEndedByARepeat) {
+TEST_P(SagaFlows, ACrashAfterTheReserveIsEndedByARepeat) {
   stock_.AnswerNext("Reserve", FakeStock::Reply::kNever);
   EXPECT_FALSE(CreateIt().ended);
   Restart();
@@ -144,7 +144,7 @@ TEST_F(SagaFlows, ACrashAfterTheReserveIsEndedByARepeat) {
   EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
 }
 
-TEST_F(SagaFlows, ACrashAfterTheReserveIsEndedByTheCompensation) {
+TEST_P(SagaFlows, ACrashAfterTheReserveIsEndedByTheCompensation) {
   stock_.AnswerNext("Reserve", FakeStock::Reply::kNever);
   CreateIt();
   Restart();
@@ -152,7 +152,7 @@ TEST_F(SagaFlows, ACrashAfterTheReserveIsEndedByTheCompensation) {
   EXPECT_EQ(Both("order-1"), "none/RELEASED");
 }
 
-TEST_F(SagaFlows, ACrashAfterTheCommitIsEndedByARepeatOrTheCompensation) {
+TEST_P(SagaFlows, ACrashAfterTheCommitIsEndedByARepeatOrTheCompensation) {
   CreateIt();
   stock_.AnswerNext("Commit", FakeStock::Reply::kNever);
   EXPECT_FALSE(ConfirmIt().ended);
@@ -164,7 +164,7 @@ TEST_F(SagaFlows, ACrashAfterTheCommitIsEndedByARepeatOrTheCompensation) {
   EXPECT_EQ(Both("order-1"), "CANCELLED/RELEASED");
 }
 
-TEST_F(SagaFlows, ACrashInACancelIsEndedByARepeat) {
+TEST_P(SagaFlows, ACrashInACancelIsEndedByARepeat) {
   CreateIt();
   stock_.AnswerNext("Release", FakeStock::Reply::kNever);
   EXPECT_FALSE(CancelIt().ended);
@@ -174,7 +174,7 @@ TEST_F(SagaFlows, ACrashInACancelIsEndedByARepeat) {
   EXPECT_EQ(Both("order-1"), "CANCELLED/RELEASED");
 }
 
-TEST_F(SagaFlows, ALostReplyIsNotStoredAndARepeatGoesOn) {
+TEST_P(SagaFlows, ALostReplyIsNotStoredAndARepeatGoesOn) {
   stock_.AnswerNext("Reserve", FakeStock::Reply::kLost);
   EXPECT_THAT(CreateIt().response, HasCode(Code::kUnavailable));
   ASSERT_OK(CreateIt().response);
@@ -184,26 +184,26 @@ TEST_F(SagaFlows, ALostReplyIsNotStoredAndARepeatGoesOn) {
   EXPECT_EQ(Both("order-1"), "CONFIRMED/COMMITTED");
 }
 
-TEST_F(SagaFlows, ALowerEpochIsRefusedBeforeAnyStoredResult) {
+TEST_P(SagaFlows, ALowerEpochIsRefusedBeforeAnyStoredResult) {
   ASSERT_OK(CreateIt(3).response);
   EXPECT_THAT(CreateIt(2).response, IsError(Code::kAborted, "STALE_EPOCH"));
   EXPECT_THAT(CancelIt(2).response, IsError(Code::kAborted, "STALE_EPOCH"));
   EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
 }
 
-TEST_F(SagaFlows, AnotherPayloadOfTheSameStepIsRefused) {
+TEST_P(SagaFlows, AnotherPayloadOfTheSameStepIsRefused) {
   CreateIt();
   EXPECT_THAT(Create(OfSaga(saga_, "create_order"), Basket("order-1", 3)).response,
               IsError(Code::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED"));
 }
 
-TEST_F(SagaFlows, ASagaOlderThanTheBarriersMemoryIsRefused) {
+TEST_P(SagaFlows, ASagaOlderThanTheBarriersMemoryIsRefused) {
   clock_.SleepFor(absl::Hours(169));
   EXPECT_THAT(CreateIt().response, IsError(Code::kFailedPrecondition, "TOO_OLD"));
   EXPECT_EQ(StatusOf("order-1"), "none");
 }
 
-TEST_F(SagaFlows, StrangersMayNotTouchASagasOrder) {
+TEST_P(SagaFlows, StrangersMayNotTouchASagasOrder) {
   CreateIt();
   const std::string other = NewSaga();
   EXPECT_THAT(Cancel(Undo(other), "order-1").response, IsError(Code::kFailedPrecondition, "ORDER_OWNED_BY_SAGA"));
@@ -213,13 +213,13 @@ TEST_F(SagaFlows, StrangersMayNotTouchASagasOrder) {
   EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
 }
 
-TEST_F(SagaFlows, ADirectCancelOfASagasConfirmedOrderIsRefused) {
+TEST_P(SagaFlows, ADirectCancelOfASagasConfirmedOrderIsRefused) {
   CreateIt();
   ConfirmIt();
   EXPECT_THAT(Cancel({}, "order-1").response, IsError(Code::kFailedPrecondition, "ORDER_CONFIRMED"));
 }
 
-TEST_F(SagaFlows, CallsOfTheWrongKindAreRefused) {
+TEST_P(SagaFlows, CallsOfTheWrongKindAreRefused) {
   EXPECT_THAT(Create(Undo(saga_), Basket("order-1")).response, HasCode(Code::kInvalidArgument));
   EXPECT_THAT(Confirm(Undo(saga_), "order-1").response, HasCode(Code::kInvalidArgument));
   EXPECT_THAT(Cancel(OfSaga(saga_, "create_order"), "order-1").response, HasCode(Code::kInvalidArgument));
@@ -227,12 +227,15 @@ TEST_F(SagaFlows, CallsOfTheWrongKindAreRefused) {
   EXPECT_EQ(stock_.calls("Reserve") + stock_.calls("Release"), 0);
 }
 
-TEST_F(SagaFlows, TheSweepLeavesASagasOrderAlone) {
+TEST_P(SagaFlows, TheSweepLeavesASagasOrderAlone) {
   CreateIt();
   Sweep();
   Pass(absl::Hours(2));
   EXPECT_EQ(Both("order-1"), "CREATED/RESERVED");
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, SagaFlows, ::testing::Values(MemoryEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, SagaFlows, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace
 }  // namespace sagamesh::orders::testing

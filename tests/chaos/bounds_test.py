@@ -7,9 +7,7 @@ second one, the first third is the warm-up. The default is short; `--minutes=10`
 
 import asyncio
 import concurrent.futures
-import contextlib
 import os
-import signal
 import statistics
 import time
 from typing import NamedTuple
@@ -19,12 +17,12 @@ import pytest
 
 import check as conformance
 from load import CLIENTS, Load
-from stack import SERVICES, Stack, eventually, fault
+from rounds import stopped
+from stack import DATABASES, SERVICES, Stack, eventually, fault
 from stubs import coordinator_grpc, coordinator_pb2
 
 STOCK = 1_000_000_000
 TOO_MANY = 2_000_000_000
-CPP_SERVICES = ("customers", "orders", "coordinator")
 SAMPLE_S = 1.0
 SETTLE_S_MAX = 60
 
@@ -54,7 +52,7 @@ def take_sample(stack, name):
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         fields = dict(line.split(":", 1) for line in status)
     fds = len(os.listdir(f"/proc/{pid}/fd"))
-    queued = queue_depth(stack, name) if name in CPP_SERVICES else 0
+    queued = queue_depth(stack, name) if name in DATABASES else 0
     return Sample(int(fields["VmRSS"].split()[0]) / 1024, fds, int(fields["Threads"]), queued)
 
 
@@ -63,7 +61,7 @@ def queue_depth(stack, name):
 
 
 def statements(stack):
-    return {name: stack.metric(name, "sagamesh_db_statements_total") for name in CPP_SERVICES}
+    return {name: stack.metric(name, "sagamesh_db_statements_total") for name in DATABASES}
 
 
 class FailingTenth(Load):
@@ -80,7 +78,6 @@ class Bounds:
     def __init__(self, directory):
         self.stack = Stack(directory).start()
         self.skus = [self.stack.new_product(f"bounds-{i}", available=STOCK) for i in range(3)]
-        self.databases = {name: directory / f"{name}.db" for name in CPP_SERVICES}
         self.answers = []
 
     def sample_under_load(self, seconds):
@@ -103,11 +100,11 @@ class Bounds:
 
     def wait_for_the_end(self):
         eventually(lambda: not self.stack.open_sagas(), seconds=SETTLE_S_MAX)
-        eventually(lambda: not any(queue_depth(self.stack, name) for name in CPP_SERVICES), seconds=10)
+        eventually(lambda: not any(queue_depth(self.stack, name) for name in DATABASES), seconds=10)
         eventually(lambda: self.in_flight() == 0, seconds=10)
 
     def check(self):
-        state, violations = conformance.check(**self.databases, answers=self.answers)
+        state, violations = conformance.check(**self.stack.databases, answers=self.answers)
         assert not violations, "\n".join(f"{number}: {what}" for number, what in violations[:20])
         return state
 
@@ -153,7 +150,7 @@ def test_at_rest_a_process_asks_its_database_at_most_twice_a_second(bounds):
     before, began = statements(bounds.stack), time.monotonic()
     time.sleep(REST_S)
     after, seconds = statements(bounds.stack), time.monotonic() - began
-    rates = {name: (after[name] - before[name]) / seconds for name in CPP_SERVICES}
+    rates = {name: (after[name] - before[name]) / seconds for name in DATABASES}
     print("\nstatements a second at rest: " + ", ".join(f"{name} {rate:.2f}" for name, rate in rates.items()))
     for name, rate in rates.items():
         assert 0 < rate <= STATEMENTS_PER_S_MAX, f"{name}: {rate:.2f} statements a second"
@@ -173,20 +170,11 @@ def _buy_at_once(stack, sku, number):
     return sum(1 for answer in asyncio.run(buy()) if not isinstance(answer, BaseException))
 
 
-@contextlib.contextmanager
-def _stopped(process):
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)
-
-
 def test_2000_sagas_that_wait_for_a_silent_participant_cost_memory_and_no_threads(bounds):
     stack = bounds.stack
     before = take_sample(stack, "coordinator")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        with _stopped(stack.processes["orders"]):
+        with stopped(stack.processes["orders"]):
             buying = pool.submit(_buy_at_once, stack, bounds.skus[0], WAITING)
             began = time.monotonic()
             eventually(lambda: bounds.in_flight() >= WAITING)

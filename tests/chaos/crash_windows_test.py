@@ -161,8 +161,7 @@ class CrashWindows:
         self.check()
 
     def check(self):
-        databases = {name: self.directory / f"{name}.db" for name in ("coordinator", "orders", "customers")}
-        _, violations = conformance.check(**databases, answers=self.answers)
+        _, violations = conformance.check(**self.stack.databases, answers=self.answers)
         assert not violations, "\n".join(f"{number}: {what}" for number, what in violations[:20])
 
 

@@ -3,17 +3,14 @@
 The three services run on disks of tests/chaos/vfs: kill -9 is a loss of power to them, and they fail when told to.
 """
 
-import collections
 import concurrent.futures
 import time
 
 import pytest
 
-from answers import error_info
 from faulty_disk import FAULTS, FaultyDisk
-from load import UNANSWERED
-from rounds import DATABASES, Chaos, Lost, seeded
-from stack import SERVICES, Stack, eventually
+from rounds import Chaos, Lost, errors_told, seeded
+from stack import DATABASES, SERVICES, Stack, eventually
 
 ROUNDS = 6
 ATTEMPTS_PER_ROUND_MAX = 3
@@ -25,9 +22,6 @@ FLAKY_S = 0.7
 DEAD_S_MAX = 35
 GRACE_S = 1
 SHUTDOWN_S_MAX = 4  # after the grace
-CLEAR_ERRORS = {(400, "INVALID_FIELD"), (500, "FAULT_INJECTED"),  # what the load asks for
-                (503, "DATABASE_UNAVAILABLE"), (503, "STEP_FAILED"), (504, "STEP_FAILED"),
-                (504, "BACKEND_TIMEOUT")}
 SERVING, NOT_SERVING = 1, 2
 
 
@@ -92,17 +86,6 @@ def test_without_syncs_the_loss_is_found(chaos_on_disks, victim):
     print(f"{victim} without syncs: {str(lost.value).splitlines()[0]}")
 
 
-def _errors(answers):
-    """How often each error was told, by (status, who said so, reason); each must be one that a caller can act on."""
-    told = collections.Counter()
-    for answer in answers:
-        if answer.status not in (UNANSWERED, 200):
-            info = error_info(answer.error())
-            told[answer.status, info.domain, info.reason] += 1
-    assert {(status, reason) for status, _, reason in told} <= CLEAR_ERRORS, told
-    return told
-
-
 def _running(chaos):
     return all(process.poll() is None for process in chaos.stack.processes.values())
 
@@ -118,7 +101,7 @@ def test_a_flaky_disk_costs_only_time_also_when_the_power_fails_then(chaos_on_di
             time.sleep(FLAKY_S)
         disk.work()
         assert _running(chaos)
-    errors = _errors(load.answers)
+    errors = errors_told(load.answers)
     with chaos.load("flaky-and-killed"):
         disk.fail(*FAULTS, probability=FLAKY)
         time.sleep(FLAKY_S)
@@ -139,14 +122,14 @@ def test_dead_disks_are_told_of_and_everything_goes_on_after_them(chaos_on_disks
         for disk, fault in zip(disks.values(), chaos.rng.sample(FAULTS, len(disks))):
             disk.fail(fault)
         began = time.monotonic()
-        eventually(lambda: told <= set(_errors(list(load.answers))), seconds=DEAD_S_MAX)
+        eventually(lambda: told <= set(errors_told(list(load.answers))), seconds=DEAD_S_MAX)
         print(f"all three disks dead for {time.monotonic() - began:.1f} s:")
         assert _running(chaos)
         for disk in disks.values():
             disk.work()
     for service, disk in disks.items():
         print(f"{service}: {_table(disk.injected())}")
-    print(f"told: {_table(_errors(load.answers))}")
+    print(f"told: {_table(errors_told(load.answers))}")
 
 
 def test_a_dead_disk_does_not_hold_up_a_shutdown(chaos_on_disks):

@@ -4,11 +4,13 @@ import collections
 import concurrent.futures
 import contextlib
 import random
+import signal
 import time
 
 import check as conformance
-from load import Client, Load
-from stack import Stack, eventually
+from answers import error_info
+from load import UNANSWERED, Client, Load
+from stack import Server, Stack, eventually
 
 OPEN_CALLS_MIN = 32
 INITIAL_STOCK = 1_000_000
@@ -16,7 +18,9 @@ PROGRESS = 40  # good answers after what happened, before the clients stop
 SETTLE_S_MAX = 60
 EARLIER_SAMPLE = 400  # of earlier rounds' calls, repeated in each round; all of them are after the last one
 ASKERS = 8
-DATABASES = ("coordinator", "orders", "customers")
+CLEAR_ERRORS = {(400, "INVALID_FIELD"), (500, "FAULT_INJECTED"),  # what the load asks for
+                (503, "DATABASE_UNAVAILABLE"), (503, "STEP_FAILED"), (504, "STEP_FAILED"),
+                (504, "BACKEND_TIMEOUT"), (504, "SAGA_STILL_RUNNING")}
 
 
 class Lost(AssertionError):
@@ -24,13 +28,17 @@ class Lost(AssertionError):
 
 
 class Chaos:
-    def __init__(self, directory, rng, **stack):
+    """`database`: the server of tests/databases/servers.py that is its own; None: the databases are files."""
+
+    def __init__(self, directory, rng, database=None, **stack):
         self.rng = rng
+        self.database = database
+        if database is not None:
+            stack["server"] = Server(f"127.0.0.1:{database.port}")
         self.stack = Stack(directory, **stack).start()
         self.skus = [self.stack.new_product(f"chaos-{i}", available=INITIAL_STOCK) for i in range(3)]
         self.answers = []
         self.state = None  # as of the last check
-        self.databases = {name: directory / f"{name}.db" for name in DATABASES}
 
     @contextlib.contextmanager
     def load(self, name):
@@ -51,7 +59,7 @@ class Chaos:
         self.check()
 
     def check(self):
-        state, violations = conformance.check(**self.databases, answers=self.answers, before=self.state)
+        state, violations = conformance.check(**self.stack.databases, answers=self.answers, before=self.state)
         if violations:
             raise Lost("\n".join(f"{number}: {what}" for number, what in violations[:20]))
         parked = [saga.saga_id for saga in state.sagas.values() if saga.state == "PARKED"]
@@ -82,6 +90,28 @@ class Chaos:
         with concurrent.futures.ThreadPoolExecutor(ASKERS) as pool:
             for done in [pool.submit(ask, answers[i::ASKERS]) for i in range(ASKERS)]:
                 done.result()
+
+
+@contextlib.contextmanager
+def stopped(process):
+    """It stands still, and its sockets stay open."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def errors_told(answers, *more):
+    """How often each error was told, by (status, who said so, reason); each must be one that a caller can act on: of
+    CLEAR_ERRORS, or one `more`."""
+    told = collections.Counter()
+    for answer in answers:
+        if answer.status not in (UNANSWERED, 200):
+            info = error_info(answer.error())
+            told[answer.status, info.domain, info.reason] += 1
+    assert {(status, reason) for status, _, reason in told} <= {*CLEAR_ERRORS, *more}, told
+    return told
 
 
 def _face(path):

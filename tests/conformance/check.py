@@ -2,8 +2,9 @@
 
 usage: check.py --coordinator DB --orders DB --customers DB [--answers FILE.jsonl]
 
-Prints each violation as `NUMBER: what`, and exits 1 if there is one. answers.py says what FILE holds. The databases are
-only read; no saga may be under way, or it counts as one that did not end.
+DB is a database as the service's --db names it, or an SQLite file: engines.py. Prints each violation as `NUMBER: what`,
+and exits 1 if there is one. answers.py says what FILE holds. The databases are only read; no saga may be under way, or
+it counts as one that did not end.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def violations(state, answers=()):
 
 
 def check(coordinator, orders, customers, answers=(), before=None):
-    """The same from the files; `before` is an earlier State of them. Returns (State, violations)."""
+    """The same from the databases; `before` is an earlier State of them. Returns (State, violations)."""
     state = databases.load(coordinator, orders, customers)
     found = violations(state, answers)
     return state, found + list(history_only_grows(before, state) if before else ())

@@ -1,10 +1,10 @@
 """What the three databases hold, decoded. Reads only; at rest, or the three would not be of one instant."""
 
 import collections
-import pathlib
-import sqlite3
+import contextlib
 from typing import NamedTuple
 
+from engines import database
 from stubs import barrier_row_pb2, customers_pb2, orders_pb2, record_pb2, saga_pb2
 
 # As the columns `status` and `phase` number them: the contracts' own enums.
@@ -93,10 +93,6 @@ class State(NamedTuple):
     at_ms: int  # the latest time that any row tells: the databases are at least as old
 
 
-def _connect(path):
-    return sqlite3.connect(f"{pathlib.Path(path).resolve().as_uri()}?mode=ro", uri=True)
-
-
 def _lines(items):
     lines = collections.Counter()
     for item in items:
@@ -104,57 +100,61 @@ def _lines(items):
     return dict(lines)
 
 
-def _barrier(db):
+def _barrier(query):
     return {(row_id, scope): barrier_row_pb2.BarrierRowRecord.FromString(record)
-            for row_id, scope, record in db.execute("SELECT id, scope, record FROM barrier")}
+            for row_id, scope, record in query("SELECT id, scope, record FROM barrier")}
 
 
-def _sagas(db):
-    rows = db.execute("SELECT saga_id, definition, phase, owner, epoch, version, open_owner, created_ms, updated_ms, "
-                      "record FROM sagas ORDER BY saga_id")
+def _sagas(query):
+    rows = query("SELECT saga_id, definition, phase, owner, epoch, version, open_owner, created_ms, updated_ms, record "
+                 "FROM sagas ORDER BY saga_id")
     return {row[0]: Saga(row[0], row[1], SAGA_STATE(row[2]), *row[3:9], record_pb2.StoredSaga.FromString(row[9]))
             for row in rows}
 
 
-def _keys(db):
-    rows = db.execute("SELECT principal, definition, kind, idempotency_key, fingerprint, saga_id, status "
-                      "FROM saga_keys ORDER BY key_hash")
+def _keys(query):
+    rows = query("SELECT principal, definition, kind, idempotency_key, fingerprint, saga_id, status FROM saga_keys "
+                 "ORDER BY key_hash")
     return [Key(*row[:6], KEY_STATUS[row[6]]) for row in rows]
 
 
-def _orders(db):
-    rows = db.execute("SELECT order_id, customer_id, status, item_lines, total_cents, saga_id, created_ms, sweep_ms "
-                      "FROM orders ORDER BY order_id")
+def _orders(query):
+    rows = query("SELECT order_id, customer_id, status, item_lines, total_cents, saga_id, created_ms, sweep_ms "
+                 "FROM orders ORDER BY order_id")
     return {row[0]: Order(row[0], row[1], ORDER_STATUS(row[2]), _lines(orders_pb2.Order.FromString(row[3]).items),
                           *row[4:]) for row in rows}
 
 
-def _reservations(db):
-    rows = db.execute("SELECT order_id, owner, status, item_lines FROM reservations ORDER BY order_id")
+def _products(query):
+    rows = query("SELECT sku, available, reserved, sold FROM products ORDER BY sku")
+    return {row[0]: Product(*row[1:]) for row in rows}
+
+
+def _reservations(query):
+    rows = query("SELECT order_id, owner, status, item_lines FROM reservations ORDER BY order_id")
     return {row[0]: Reservation(row[0], row[1], RESERVATION_STATUS(row[2]),
                                 _lines(customers_pb2.Reservation.FromString(row[3]).items)) for row in rows}
 
 
+def _movements(query):
+    return [Movement(*row) for row in query("SELECT sku, movement_id, kind, order_id, available, reserved, sold "
+                                            "FROM movements ORDER BY sku, movement_id")]
+
+
 def load(coordinator, orders, customers):
-    """The State in these three files."""
-    journal, order_db, stock_db = _connect(coordinator), _connect(orders), _connect(customers)
-    try:
-        latest = [journal.execute("SELECT MAX(updated_ms) FROM sagas"),
-                  order_db.execute("SELECT MAX(created_ms) FROM orders"),
-                  stock_db.execute("SELECT MAX(updated_ms) FROM reservations")]
+    """The State in these three databases, each as engines.database() takes it."""
+    with contextlib.ExitStack() as connections:
+        journal, order_db, stock_db = (connections.enter_context(database(name).reading())
+                                       for name in (coordinator, orders, customers))
+        latest = [journal("SELECT MAX(updated_ms) FROM sagas"), order_db("SELECT MAX(created_ms) FROM orders"),
+                  stock_db("SELECT MAX(updated_ms) FROM reservations")]
         return State(
             sagas=_sagas(journal),
             keys=_keys(journal),
             orders=_orders(order_db),
             orders_barrier=_barrier(order_db),
-            products={row[0]: Product(*row[1:])
-                      for row in stock_db.execute("SELECT sku, available, reserved, sold FROM products ORDER BY sku")},
+            products=_products(stock_db),
             reservations=_reservations(stock_db),
-            movements=[Movement(*row) for row in stock_db.execute(
-                "SELECT sku, movement_id, kind, order_id, available, reserved, sold FROM movements "
-                "ORDER BY sku, movement_id")],
+            movements=_movements(stock_db),
             customers_barrier=_barrier(stock_db),
-            at_ms=max(rows.fetchone()[0] or 0 for rows in latest))
-    finally:
-        for db in (journal, order_db, stock_db):
-            db.close()
+            at_ms=max(latest_ms or 0 for [[latest_ms]] in latest))

@@ -2,8 +2,9 @@
 
 usage: servers.py [--only=NAME] COMMAND...
 
-Starts each server that is installed, runs COMMAND with SAGAMESH_TEST_SERVERS="NAME=HOST:PORT ...", stops them, and exits
-with COMMAND's code. Says which servers there were, with their versions, and which are missing.
+Starts each server that is installed, runs COMMAND with SAGAMESH_TEST_SERVERS="NAME=HOST:PORT ..." and the directory
+SAGAMESH_TEST_CERTIFICATES (certificates.py), stops them, and exits with COMMAND's code. Says which servers there were,
+with their versions, and which are missing; why, if SAGAMESH_NO_NAME tells it.
 """
 
 import argparse
@@ -17,13 +18,18 @@ import sys
 import tempfile
 import time
 
+import pymysql
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "e2e")]
 
+from certificates import make_certificates, server_flags  # noqa: E402
 from ports import free_ports  # noqa: E402
 
 START_S_MAX = 60
 STOP_S_MAX = 60
+MEMORY = pathlib.Path("/dev/shm")
+MEMORY_BYTES_MIN = 4 << 30
 # What the tests log in as: an administrator, and a user as a service would be.
 USERS = """
 CREATE USER IF NOT EXISTS 'admin'@'localhost' IDENTIFIED BY 'admin-secret';
@@ -37,6 +43,7 @@ class Server:
     """start() after initialize(); kill() is kill -9."""
 
     name = None
+    flags = ()  # more of them
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
@@ -56,7 +63,7 @@ class Server:
     def start(self):
         (self.directory / "users.sql").write_text(USERS)
         with open(self.directory / "server.log", "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.command(), *self.flags], stdout=log, stderr=log)
         deadline = time.monotonic() + START_S_MAX
         while not self._greets():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -73,6 +80,21 @@ class Server:
             return False
         self.version = greeting[5:].split(b"\0")[0].decode(errors="replace")
         return len(greeting) > 5
+
+    def execute(self, statement):
+        """As the server's own administrator."""
+        self.query(statement)
+
+    def query(self, statement):
+        with pymysql.connect(unix_socket=str(self.directory / "socket"), user="root", autocommit=True) as connection:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    @staticmethod
+    def _user():
+        """Root's own server must be told that it is meant."""
+        return ["--user=root"] if os.geteuid() == 0 else []
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -95,34 +117,30 @@ class MariaDb(Server):
         return shutil.which("mariadbd") is not None and shutil.which("mariadb-install-db") is not None
 
     def initialize(self):
-        subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data", "--skip-test-db",
-                        "--auth-root-authentication-method=normal", *self._user()],
+        subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data", *self._tmpdir(),
+                        "--skip-test-db", "--auth-root-authentication-method=normal", *self._user()],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         return self
 
     def command(self):
-        return ["mariadbd", "--no-defaults", *self._user(), f"--datadir={self.directory}/data", f"--port={self.port}",
-                "--bind-address=127.0.0.1", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid",
-                f"--init-file={self.directory}/users.sql", "--innodb-buffer-pool-size=128M"]
+        return ["mariadbd", "--no-defaults", *self._user(), f"--datadir={self.directory}/data", *self._tmpdir(),
+                f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.directory}/socket",
+                f"--pid-file={self.directory}/pid", f"--init-file={self.directory}/users.sql",
+                "--innodb-buffer-pool-size=128M"]
 
-    @staticmethod
-    def _user():
-        return ["--user=root"] if os.geteuid() == 0 else []
-
+    def _tmpdir(self):
+        """A server that starts removes every temporary table that it finds there."""
+        return [f"--tmpdir={self.directory}"]
 
 class MySql(Server):
-    """Of a Debian tree under .tools/mysql, run by chroot: it needs root."""
+    """Of a Debian tree under .tools/mysql (scripts/lib/mysql.sh), run with that tree's loader and libraries."""
 
     name = "mysql"
     TREE = ROOT / ".tools" / "mysql"
 
     @classmethod
     def installed(cls):
-        return os.geteuid() == 0 and (cls.TREE / "usr" / "sbin" / "mysqld").exists()
-
-    def __init__(self, directory):
-        super().__init__(tempfile.mkdtemp(prefix="mysql-", dir=self.TREE / "tmp"))
-        self.inside = "/" + str(self.directory.relative_to(self.TREE))
+        return (cls.TREE / "usr" / "sbin" / "mysqld").exists()
 
     def initialize(self):
         subprocess.run([*self._mysqld(), "--initialize-insecure"], check=True, stdout=subprocess.DEVNULL,
@@ -130,20 +148,23 @@ class MySql(Server):
         return self
 
     def command(self):
-        return [*self._mysqld(), f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.inside}/socket",
-                f"--pid-file={self.inside}/pid", f"--init-file={self.inside}/users.sql", "--mysqlx=OFF",
+        return [*self._mysqld(), f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.directory}/socket",
+                f"--pid-file={self.directory}/pid", f"--init-file={self.directory}/users.sql", "--mysqlx=OFF",
                 "--innodb-buffer-pool-size=128M"]
 
     def _mysqld(self):
-        return ["chroot", str(self.TREE), "/usr/sbin/mysqld", "--no-defaults", "--user=root",
-                f"--datadir={self.inside}/data"]
-
-    def stop(self):
-        super().stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        (loader,) = (self.TREE / "usr" / "lib").glob("*/ld-linux*.so.*")
+        return [str(loader), "--library-path", str(loader.parent), str(self.TREE / "usr" / "sbin" / "mysqld"),
+                "--no-defaults", *self._user(), f"--basedir={self.TREE}/usr", f"--datadir={self.directory}/data",
+                "--secure-file-priv=NULL"]
 
 
 KINDS = (MariaDb, MySql)
+
+
+def roomy_memory():
+    """Where files are in memory, if there is room for two servers; they then answer several times faster."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN else None
 
 
 def main():
@@ -152,7 +173,10 @@ def main():
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     servers, missing = [], []
-    with tempfile.TemporaryDirectory(prefix="sagamesh-servers-") as directory:
+    with tempfile.TemporaryDirectory(prefix="sagamesh-servers-", dir=roomy_memory()) as directory:
+        certificates = pathlib.Path(directory) / "certificates"
+        certificates.mkdir()
+        make_certificates(certificates)
         try:
             for kind in KINDS:
                 if arguments.only not in (None, kind.name):
@@ -163,17 +187,20 @@ def main():
                 own = pathlib.Path(directory) / kind.name
                 own.mkdir()
                 server = kind(own)
+                server.flags = server_flags(certificates)
                 servers.append(server)
                 server.initialize().start()
                 print(f"{server.name} {server.version} on port {server.port}", flush=True)
             environment = {**os.environ, "SAGAMESH_TEST_SERVERS": " ".join(
-                f"{server.name}=127.0.0.1:{server.port}" for server in servers)}
+                f"{server.name}=127.0.0.1:{server.port}" for server in servers),
+                "SAGAMESH_TEST_CERTIFICATES": str(certificates)}
             code = subprocess.run(arguments.command, env=environment).returncode
         finally:
             for server in servers:
                 server.stop()
     for name in missing:
-        print(f"SKIPPED: {name} is not installed; nothing was tested on it")
+        why = os.environ.get(f"SAGAMESH_NO_{name.upper()}") or "it is not installed"
+        print(f"SKIPPED: {name}: nothing was tested on it: {why}")
     return code
 
 

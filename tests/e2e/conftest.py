@@ -6,10 +6,14 @@ import pytest
 from stack import Stack
 
 _numbers = itertools.count()
+NO_SERVER = 77  # the exit code that means "skipped" to ctest
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "files: speaks of the databases' files, not of a database server")
+    engine = os.environ.get("SAGAMESH_TEST_ENGINE")
+    if engine and f"{engine}=" not in os.environ.get("SAGAMESH_TEST_SERVERS", ""):
+        pytest.exit(f"SKIPPED: there is no {engine}", returncode=NO_SERVER)
 
 
 @pytest.fixture(scope="session")

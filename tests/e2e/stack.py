@@ -82,6 +82,7 @@ class Server:
     def __init__(self, address):
         self.address = address
         self.prefix = f"sagamesh_{os.getpid()}_{next(self._numbers)}"
+        os.environ["SAGAMESH_DB_PASSWORD"] = self.PASSWORD  # for those who look into the databases
 
     def create_databases(self):
         for name in DATABASES:
@@ -93,7 +94,8 @@ class Server:
 
     def execute(self, statement):
         host, port = self.address.split(":")
-        with pymysql.connect(host=host, port=int(port), user=self.USER, password=self.PASSWORD) as connection:
+        with pymysql.connect(host=host, port=int(port), user=self.USER, password=self.PASSWORD,
+                             autocommit=True) as connection:
             connection.cursor().execute(statement)
 
     def url(self, name):
@@ -101,14 +103,16 @@ class Server:
 
 
 class Stack:
-    def __init__(self, directory, faults=True, flags=None, env=None):
+    def __init__(self, directory, faults=True, flags=None, env=None, server=None):
         self.directory = pathlib.Path(directory)
         self.faults = faults
         self.flags = flags or {}
         self.env = env or {}  # by service, added to the environment of its process
-        self.server = Server.chosen()
+        self.server = server or Server.chosen()
         if self.server is not None:
             self.server.create_databases()
+        self.databases = {name: self.server.url(name) if self.server else f"sqlite:{self.directory / name}.db"
+                          for name in DATABASES}
         names = ["customers", "orders", "coordinator", "rest_coordinator", "rest_orders", "rest_customers",
                  "rest_customers2", "m_customers", "m_orders", "m_coordinator"]
         self.port = dict(zip(names, free_ports(len(names))))
@@ -127,8 +131,8 @@ class Stack:
                     "--orders-listen", self.address("rest_orders"),
                     "--customers-listen", f"{self.address('rest_customers')},{self.address('rest_customers2')}"]
         else:
-            url = f"sqlite:{self.directory / name}.db" if self.server is None else self.server.url(name)
-            args = [f"--listen={self.address(name)}", f"--db={url}", f"--metrics={self.address('m_' + name)}"]
+            args = [f"--listen={self.address(name)}", f"--db={self.databases[name]}",
+                    f"--metrics={self.address('m_' + name)}"]
         if name == "customers":
             args.append("--seed-demo")
         if name == "orders":
@@ -178,13 +182,16 @@ class Stack:
         process.terminate()
         return process.wait(timeout=30)
 
-    def stop(self):
-        self.rest.close()
+    def stop_processes(self):
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
             process.wait(timeout=30)
         self.processes.clear()
+
+    def stop(self):
+        self.rest.close()
+        self.stop_processes()
         if self.server is not None:
             self.server.drop_databases()
 

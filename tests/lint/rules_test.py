@@ -107,6 +107,10 @@ def test_a_path_of_one_machine_is_caught_in_any_file(folder):
         assert violations(rules.no_path_of_one_machine, path, f'open("/{folder}")\n')
 
 
+def test_a_path_in_a_container_is_none_of_one_machine():
+    assert not violations(rules.no_path_of_one_machine, "deploy/compose.yml", "tmpfs: [/" + "tmp]\n")
+
+
 @pytest.mark.parametrize("text", ["build/" + "tmp/x", "$VAR/" + "work/x", "example.org/" + "home/", "/workers/1"])
 def test_what_only_looks_like_a_path_of_one_machine_passes(text):
     assert not violations(rules.no_path_of_one_machine, "README.md", text)

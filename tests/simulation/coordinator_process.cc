@@ -41,7 +41,9 @@ void BootCoordinator(Life& life, Storage& storage, Network& network, const Limit
   journal_options.max_queued_reads = limits.queued_reads;
   auto& journal = life.Make<journal::Journal>(
       journal_options, node.database(), node.workers(), life.clock(), life.random(), life.registry(),
-      [&hub](absl::Span<const engine::SagaRecord> changed) { hub.Publish(changed); });
+      [&hub](absl::Span<const engine::SagaRecord> changed, int64_t oldest_untold_ms) {
+        hub.Publish(changed, oldest_untold_ms);
+      });
   auto& caller = life.Make<SimStepCaller>(life, network);
   std::vector<EventLoop*> loops;
   for (int i = 0; i < kLoops; i++) loops.push_back(&life.MakeLoop());

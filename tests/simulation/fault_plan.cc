@@ -16,6 +16,7 @@ uint64_t StepsPer(Rng& rng, double runs, int64_t least, int64_t most) {
 
 Limits DrawLimits(Rng& rng) {
   Limits limits;
+  limits.writers = static_cast<int>(rng.Between(1, 3));
   if (rng.Chance(0.3)) limits.queued_writes = static_cast<int>(rng.Between(2, 8));
   if (rng.Chance(0.3)) limits.queued_reads = static_cast<int>(rng.Between(1, 4));
   if (rng.Chance(0.3)) limits.inflight_sagas = static_cast<int>(rng.Between(2, 8));

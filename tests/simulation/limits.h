@@ -7,6 +7,8 @@ namespace sagamesh::simulation {
 
 // What the processes of a run may hold. Small in some runs, so that work is refused for want of room.
 struct Limits {
+  // Each with a connection of its own.
+  int writers = 1;
   int queued_writes = 8192;
   int queued_reads = 4096;
   int inflight_sagas = 10'000;

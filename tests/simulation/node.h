@@ -18,7 +18,7 @@ namespace sagamesh::simulation {
 // What common/service's Process is in production: what the objects of one life are made from. Owned by the life.
 class Node {
  public:
-  static constexpr int kWorkers = 4;
+  static constexpr int kWorkers = 7;
 
   Node(Life& life, Storage& storage, Network& network);
 

@@ -264,11 +264,11 @@ class SimDatabase final : public sql::Database {
   }
 
   sql::Dialect dialect() const override { return sql::Dialect::kSqlite; }
-  int max_writers() const override { return storage_.inner_->max_writers(); }
+  int max_writers() const override { return storage_.max_writers; }
 
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access access) override {
     if (!life_.alive()) return absl::UnavailableError("the process died");
-    Check(storage_.scheduler_.in_fibre(), "a connection made outside of a worker");
+    simulation::Check(storage_.scheduler_.in_fibre(), "a connection made outside of a worker");
     storage_.scheduler_.Yield();
     if (!life_.alive() || storage_.away() || storage_.rng_.Chance(storage_.faults.connect_unavailable)) {
       return absl::UnavailableError("simulated: the database is away");

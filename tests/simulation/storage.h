@@ -67,6 +67,8 @@ class Storage {
   absl::StatusOr<std::unique_ptr<sql::Connection>> Look();
 
   StorageFaults faults;
+  // How many connections of a process may have a transaction; one after the other, as the file has it.
+  int max_writers = 1;
   // Every call answers UNAVAILABLE until then.
   void AwayFor(absl::Duration duration) { away_until_ = scheduler_.now() + duration; }
   bool away() const { return scheduler_.now() < away_until_; }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/error.h"
+#include "coordinator/service/logic.h"
 
 namespace sagamesh::simulation {
 namespace {
@@ -24,9 +25,7 @@ void CheckWatch(const Snapshot& snapshot, const WatchLog& log, Violations& viola
 }
 
 void SimWatch::Begin() {
-  auto watcher = hub_.Watch({}, log_.position, [this](int64_t updated_ms, std::string saga_id, int limit, auto done) {
-    journal_.ListChangedSince(updated_ms, std::move(saga_id), limit, std::move(done));
-  });
+  auto watcher = hub_.Watch({}, log_.position, coordinator::JournalChanges(journal_));
   if (!watcher.ok()) return loop_.PostAfter(kPauseBeforeResuming, [this] { Begin(); });
   if (log_.told > 0) log_.resumed++;
   watcher_ = *std::move(watcher);
@@ -34,20 +33,20 @@ void SimWatch::Begin() {
 }
 
 void SimWatch::Pull() {
-  watcher_->Next([this](absl::StatusOr<engine::SagaRecord> change) {
+  watcher_->Next([this](absl::StatusOr<coordinator::WatchedChange> change) {
     loop_.Post([this, change = std::move(change)]() mutable { Told(std::move(change)); });
   });
 }
 
-void SimWatch::Told(absl::StatusOr<engine::SagaRecord> change) {
+void SimWatch::Told(absl::StatusOr<coordinator::WatchedChange> change) {
   if (!change.ok()) {
     if (GetReason(change.status()) == "WATCHER_TOO_SLOW") log_.too_slow++;
     return loop_.PostAfter(kPauseBeforeResuming, [this] { Begin(); });
   }
   log_.told++;
-  log_.position = {absl::ToUnixMillis(change->updated), change->saga_id};
-  uint64_t& version = log_.versions[change->saga_id];
-  version = std::max(version, change->version);
+  log_.position = change->position;
+  uint64_t& version = log_.versions[change->saga.saga_id];
+  version = std::max(version, change->saga.version);
   loop_.PostAfter(life_.random().Between(absl::ZeroDuration(), log_.pause_max), [this] { Pull(); });
 }
 

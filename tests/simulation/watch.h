@@ -43,7 +43,7 @@ class SimWatch {
 
  private:
   void Pull();
-  void Told(absl::StatusOr<engine::SagaRecord> change);
+  void Told(absl::StatusOr<coordinator::WatchedChange> change);
 
   Life& life_;
   EventLoop& loop_;

@@ -90,6 +90,7 @@ World::World(const WorldOptions& options)
       stragglers_(scheduler_, network_, rng_.Next()) {}
 
 bool World::Prepare() {
+  for (size_t i = 0; i < 3; i++) Storages(i)->max_writers = plan_.limits.writers;
   for (size_t i = 0; i < 3; i++) SetClock(*Processes(i));
   for (size_t i = 0; i < 3; i++) Processes(i)->Start();
   clients_.StockTheShop();
