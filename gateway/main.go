@@ -22,6 +22,7 @@ type options struct {
 	coordinatorListen, ordersListen, customersListen []string // HTTP addresses
 	faults                                           bool     // clients may inject faults
 	grace                                            time.Duration
+	check                                            bool // ask a running gateway instead of being one
 }
 
 func parseOptions(args []string, output io.Writer) (options, error) {
@@ -38,6 +39,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		"`addresses` of the REST API of customers")
 	flags.BoolVar(&o.faults, "enable-fault-injection", false, "forward the x-envoy-fault-* and x-sagamesh-fault-* headers")
 	flags.DurationVar(&o.grace, "grace", 10*time.Second, "how long requests under way may take after SIGTERM")
+	flags.BoolVar(&o.check, "check", false, "ask /health of the addresses to listen on; exit with 1 if one is not well")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -67,7 +69,11 @@ func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, options); err != nil {
+	act := run
+	if options.check {
+		act = check
+	}
+	if err := act(ctx, options); err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		os.Exit(1)
 	}
