@@ -10,6 +10,7 @@
 ABSL_FLAG(std::string, listen, "127.0.0.1:50052", "gRPC address, HOST:PORT");
 ABSL_FLAG(std::string, db, "sqlite:var/orders.db", "database, sqlite:PATH or mysql://USER@HOST:PORT/DATABASE");
 ABSL_FLAG(bool, allow_relaxed_durability, false, "take a database server whose COMMIT is not durable");
+ABSL_FLAG(int, db_writers, 4, "on a database server: how many connections commit side by side, 1 to 64");
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
 ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
                      .listen = absl::GetFlag(FLAGS_listen),
                      .db = absl::GetFlag(FLAGS_db),
                      .allow_relaxed_durability = absl::GetFlag(FLAGS_allow_relaxed_durability),
+                     .db_writers = absl::GetFlag(FLAGS_db_writers),
                      .metrics = absl::GetFlag(FLAGS_metrics),
                      .enable_fault_injection = absl::GetFlag(FLAGS_enable_fault_injection),
                      .crash_at = absl::GetFlag(FLAGS_crash_at),

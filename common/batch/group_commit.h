@@ -35,7 +35,7 @@ struct GroupCommitOptions {
   int max_batch_operations = 128;
   int max_queued_operations = 8192;
   // Each with a connection of its own, they commit batches side by side; the database may allow fewer.
-  int max_workers = 4;
+  int max_workers = 64;
   // A batch that fails as a whole (ABORTED) is run again this often before it is split.
   int max_attempts = 4;
   absl::Duration retry_backoff_max = absl::Milliseconds(100);

@@ -40,7 +40,8 @@ absl::StatusOr<std::string> ReadPassword() {
 absl::StatusOr<std::unique_ptr<Process>> Process::Create(const ProcessOptions& options) {
   auto process = std::unique_ptr<Process>(new Process(options));
   process->random_ = MakeSystemRandom();
-  sql::ServerLogin login{.allow_relaxed_durability = options.allow_relaxed_durability};
+  sql::ServerLogin login{.allow_relaxed_durability = options.allow_relaxed_durability,
+                         .max_writers = options.db_writers};
   SAGAMESH_ASSIGN_OR_RETURN(login.password, ReadPassword());
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<sql::Database> database, sql::OpenDatabase(options.db, login));
   process->database_ = std::make_unique<sql::CountedDatabase>(std::move(database), process->registry_);

@@ -87,10 +87,15 @@ class LockedDatabase final : public Database {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& url, const ServerLogin& login) {
+  if (login.max_writers < 1 || login.max_writers > kWritersMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("db-writers: must be between 1 and ", kWritersMax, ", not ", login.max_writers));
+  }
   if (absl::StartsWith(url, "mysql:")) {
     SAGAMESH_ASSIGN_OR_RETURN(MysqlOptions options, ParseMysqlUrl(url));
     options.password = login.password;
     options.allow_relaxed_durability = login.allow_relaxed_durability;
+    options.max_writers = login.max_writers;
     return MakeMysqlDatabase(std::move(options));
   }
   absl::string_view rest = url;

@@ -47,6 +47,17 @@ TEST(OpenDatabaseTest, ASecondOpenerIsRefusedAndToldWhoHoldsIt) {
   EXPECT_OK(OpenDatabase(url));
 }
 
+TEST(OpenDatabaseTest, ANumberOfWritersThatCannotBeIsRefused) {
+  for (const int writers : {0, -1, kWritersMax + 1}) {
+    const auto refused = OpenDatabase("mysql://u@h/d", {.max_writers = writers});
+    EXPECT_THAT(refused, HasCode(StatusCode::kInvalidArgument));
+    EXPECT_TRUE(absl::StrContains(refused.status().message(), "db-writers")) << refused.status();
+  }
+  const auto database = OpenDatabase("mysql://u@h/d", {.max_writers = 7});
+  ASSERT_OK(database);
+  EXPECT_EQ((*database)->max_writers(), 7);
+}
+
 TEST(OpenDatabaseTest, TheSameFileByAnotherNameIsRefusedToo) {
   TempDir directory;
   const auto first = OpenDatabase("sqlite:" + directory.Path("t.db"));

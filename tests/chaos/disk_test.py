@@ -18,8 +18,9 @@ EARLY = 0.2  # of what is not synced is written nevertheless
 ANSWERS_BEFORE_PLANTED_LOSS = 100
 FLAKY = 0.2  # the probability of a fault while a disk is flaky
 FLAKY_S = 0.7
-# A COMMIT whose outcome is unknown is looked after for 10 s before its callers are told; others wait behind it.
-DEAD_S_MAX = 35
+# A COMMIT whose outcome is unknown is looked after for 10 s before its callers are told; others wait behind it. Few of the
+# load's calls are answered meanwhile, and all three services must be among those who answer.
+DEAD_S_MAX = 90
 GRACE_S = 1
 SHUTDOWN_S_MAX = 4  # after the grace
 SERVING, NOT_SERVING = 1, 2
