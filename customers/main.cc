@@ -10,7 +10,7 @@
 ABSL_FLAG(std::string, listen, "127.0.0.1:50053", "gRPC address, HOST:PORT");
 ABSL_FLAG(std::string, db, "sqlite:var/customers.db", "database, sqlite:PATH or mysql://USER@HOST:PORT/DATABASE");
 ABSL_FLAG(bool, allow_relaxed_durability, false, "take a database server whose COMMIT is not durable");
-ABSL_FLAG(int, db_writers, 4, "on a database server: how many connections commit side by side, 1 to 64");
+ABSL_FLAG(int, db_writers, 2, "on a database server: how many connections commit side by side, 1 to 64");
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
 ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");

@@ -25,7 +25,7 @@ struct ProcessOptions {
   std::string listen;  // "127.0.0.1:50052"
   std::string db;      // "sqlite:var/orders.db", "mysql://USER@HOST:PORT/DATABASE"
   bool allow_relaxed_durability = false;
-  int db_writers = 4;   // on a database server; a file has one
+  int db_writers = 2;   // on a database server; a file has one
   std::string metrics;  // "127.0.0.1:9052"; empty: not served
   bool enable_fault_injection = false;
   std::string crash_at;  // the name of a crash point; empty: none

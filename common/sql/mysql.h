@@ -45,7 +45,7 @@ struct MysqlOptions {
   std::string database;
   MysqlTls tls;
 
-  int max_writers = 4;
+  int max_writers = 2;
   absl::Duration connect_timeout = absl::Seconds(2);
   // A server that is silent for so long is lost. Longer than lock_wait.
   absl::Duration answer_timeout = absl::Seconds(10);

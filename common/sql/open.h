@@ -12,7 +12,7 @@ namespace sagamesh::sql {
 struct ServerLogin {
   std::string password;
   bool allow_relaxed_durability = false;
-  int max_writers = 4;  // 1 to kWritersMax
+  int max_writers = 2;  // 1 to kWritersMax
 };
 
 inline constexpr int kWritersMax = 64;
