@@ -87,8 +87,8 @@ GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database,
       depth(registry.Gauge("sagamesh_batch_queue_depth", "Operations that wait.", {{"queue", options.name}})),
       batch_operations(registry.Histogram("sagamesh_batch_size_operations", "Operations in a batch.",
                                           {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"queue", options.name}})) {
-  const int workers = std::min(options.max_workers, database.max_writers());
-  for (int i = 0; i < workers; i++) idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
+  for (int i = 0; i < database.max_writers(); i++)
+    idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
 }
 
 void GroupCommitCore::State::Submit(Item item) {

@@ -23,8 +23,8 @@ namespace sagamesh {
 // Group commit: every write path of a service goes through one of these. Operations wait in a bounded queue; a worker
 // with a connection of its own takes all that waits (up to max_batch), runs one transaction for them, commits, and
 // finishes every caller. There is no linger time: a batch is what queued while the last one committed, so a lone caller
-// waits for nothing. Where the database allows several writers, several workers do so side by side, and their batches
-// commit in any order.
+// waits for nothing. There are as many workers as the database allows writers; their batches commit side by side, in
+// any order.
 //
 // Every operation must be guarded inside its transaction (by a barrier row or a conditional write), because a batch
 // whose COMMIT has an unknown outcome is run again until the outcome is known.
@@ -34,8 +34,6 @@ struct GroupCommitOptions {
   std::string domain;  // of the errors' ErrorInfo; empty: the name
   int max_batch_operations = 128;
   int max_queued_operations = 8192;
-  // Each with a connection of its own, they commit batches side by side; the database may allow fewer.
-  int max_workers = 64;
   // A batch that fails as a whole (ABORTED) is run again this often before it is split.
   int max_attempts = 4;
   absl::Duration retry_backoff_max = absl::Milliseconds(100);

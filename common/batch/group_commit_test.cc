@@ -141,7 +141,7 @@ TEST_P(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
   const auto pool = MakeThreadPool("worker", 4);
   metrics::Registry registry;
   auto run = [this](sql::Connection& connection, absl::Span<Add* const> adds) { return Run(connection, adds); };
-  GroupCommit<Add> commit({.name = "adds", .max_workers = 4}, database_, *pool, clock, *random_, registry, run);
+  GroupCommit<Add> commit({.name = "adds"}, database_, *pool, clock, *random_, registry, run);
   InFlight waiting;
   std::vector<std::thread> callers;
   for (int caller = 0; caller < kCallers; caller++) {

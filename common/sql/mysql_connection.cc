@@ -177,24 +177,34 @@ absl::Status MysqlConnection::Failed(absl::string_view statement, const ::sql::S
   return absl::InternalError(message);
 }
 
+absl::Status MysqlConnection::CommitFailed(absl::string_view statement, const ::sql::SQLException& error) {
+  const MysqlFailure failure = ClassifyMysqlError(error.getErrorCode());
+  if (failure == MysqlFailure::kRunAgain || failure == MysqlFailure::kReadOnly) return Failed(statement, error);
+  Lose();
+  return absl::UnknownError(absl::StrCat("the outcome of COMMIT is not known: ", Describe(statement, error)));
+}
+
 template <typename Result>
-absl::StatusOr<Result> MysqlConnection::Run(absl::string_view statement, absl::AnyInvocable<Result()> call) {
+absl::StatusOr<Result> MysqlConnection::Run(absl::string_view statement, absl::AnyInvocable<Result()> call,
+                                            OnError on_error) {
   if (!alive_) return Dead();
   AnnounceThread(shared_.driver);
   used_ = shared_.clock.Now();
   try {
     return call();
   } catch (const ::sql::SQLException& error) {
-    return Failed(statement, error);
+    return (this->*on_error)(statement, error);
   }
 }
 
-absl::Status MysqlConnection::RunPlain(const char* statement) {
-  return Run<bool>(statement,
-                   [this, statement] {
-                     const std::unique_ptr<::sql::Statement> plain(handle_->createStatement());
-                     return plain->execute(statement);
-                   })
+absl::Status MysqlConnection::RunPlain(const char* statement, OnError on_error) {
+  return Run<bool>(
+             statement,
+             [this, statement] {
+               const std::unique_ptr<::sql::Statement> plain(handle_->createStatement());
+               return plain->execute(statement);
+             },
+             on_error)
       .status();
 }
 
@@ -208,19 +218,9 @@ absl::Status MysqlConnection::Begin() {
 absl::Status MysqlConnection::Commit() {
   if (!alive_) return Dead();
   if (!in_transaction_) return absl::InternalError("mysql: COMMIT without a transaction");
-  AnnounceThread(shared_.driver);
-  used_ = shared_.clock.Now();
-  try {
-    const std::unique_ptr<::sql::Statement> plain(handle_->createStatement());
-    plain->execute("COMMIT");
-    in_transaction_ = false;
-    return absl::OkStatus();
-  } catch (const ::sql::SQLException& error) {
-    const MysqlFailure failure = ClassifyMysqlError(error.getErrorCode());
-    if (failure == MysqlFailure::kRunAgain || failure == MysqlFailure::kReadOnly) return Failed("COMMIT", error);
-    Lose();
-    return absl::UnknownError(absl::StrCat("the outcome of COMMIT is not known: ", Describe("COMMIT", error)));
-  }
+  SAGAMESH_RETURN_IF_ERROR(RunPlain("COMMIT", &MysqlConnection::CommitFailed));
+  in_transaction_ = false;
+  return absl::OkStatus();
 }
 
 absl::Status MysqlConnection::Rollback() {

@@ -89,11 +89,16 @@ class MysqlConnection final : public Connection {
   absl::StatusOr<std::vector<Row>> Query(absl::string_view statement, absl::Span<const Value> parameters) override;
 
  private:
+  using OnError = absl::Status (MysqlConnection::*)(absl::string_view statement, const ::sql::SQLException& error);
+
   // Runs what may throw. The error decides what becomes of the transaction and the connection.
   template <typename Result>
-  absl::StatusOr<Result> Run(absl::string_view statement, absl::AnyInvocable<Result()> call);
-  absl::Status RunPlain(const char* statement);
+  absl::StatusOr<Result> Run(absl::string_view statement, absl::AnyInvocable<Result()> call,
+                             OnError on_error = &MysqlConnection::Failed);
+  absl::Status RunPlain(const char* statement, OnError on_error = &MysqlConnection::Failed);
   absl::Status Failed(absl::string_view statement, const ::sql::SQLException& error);
+  // Of what is not known to have failed: UNKNOWN.
+  absl::Status CommitFailed(absl::string_view statement, const ::sql::SQLException& error);
   // From here on the server's side of the connection is unknown.
   void Lose();
   ::sql::PreparedStatement& Prepare(absl::string_view text, absl::Span<const Value> parameters);

@@ -24,10 +24,6 @@ def _pause(chaos, seconds):
     time.sleep(chaos.rng.uniform(*seconds))
 
 
-def administrator(database):
-    return pymysql.connect(host="127.0.0.1", port=database.port, user="admin", password="admin-secret")
-
-
 def kill(service):
     def strike(chaos):
         chaos.stack.kill(service)
@@ -56,7 +52,7 @@ def kill_database(*services):
 
 def _end_connections(chaos):
     """The server ends every connection of the services, be it inside a transaction or a COMMIT; and again soon."""
-    with administrator(chaos.database) as admin:
+    with chaos.database.administrator() as admin:
         cursor = admin.cursor()
         for _ in range(CUTS):
             cursor.execute("SELECT id FROM information_schema.processlist WHERE user = %s", (Server.USER,))
@@ -83,7 +79,7 @@ def _standing_still(service):
 @contextlib.contextmanager
 def _holding_commits(chaos):
     """Transactions that have written wait in their COMMIT, others in their first write."""
-    with administrator(chaos.database) as admin:
+    with chaos.database.administrator() as admin:
         admin.cursor().execute("FLUSH TABLES WITH READ LOCK")
         yield
         admin.cursor().execute("UNLOCK TABLES")

@@ -93,9 +93,8 @@ def test_blows_at_random_instants_lose_nothing_and_repeat_nothing(chaos, request
 @pytest.mark.skipif(ENGINE is None, reason="what files lose is for disk_test.py to find")
 def test_the_loss_of_a_server_that_does_not_flush_is_found(tmp_path, request, database):
     """What shows that the test above can fail."""
-    with blows.administrator(database) as admin:
-        admin.cursor().execute("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
-        admin.cursor().execute("SET GLOBAL innodb_flush_log_at_timeout = 2700")
+    database.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
+    database.execute("SET GLOBAL innodb_flush_log_at_timeout = 2700")
     chaos = Chaos(tmp_path, seeded(request), database,
                   flags={name: ["--allow-relaxed-durability"] for name in DATABASES})
     try:

@@ -81,12 +81,16 @@ class Server:
         self.version = greeting[5:].split(b"\0")[0].decode(errors="replace")
         return len(greeting) > 5
 
+    def administrator(self):
+        """A connection of the server's own administrator."""
+        return pymysql.connect(unix_socket=str(self.directory / "socket"), user="root", autocommit=True)
+
     def execute(self, statement):
-        """As the server's own administrator."""
+        """As the administrator."""
         self.query(statement)
 
     def query(self, statement):
-        with pymysql.connect(unix_socket=str(self.directory / "socket"), user="root", autocommit=True) as connection:
+        with self.administrator() as connection:
             cursor = connection.cursor()
             cursor.execute(statement)
             return cursor.fetchall()
