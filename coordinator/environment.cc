@@ -4,14 +4,11 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/exec/in_flight.h"
 #include "common/exec/threads.h"
 #include "common/status/error.h"
 #include "coordinator/definitions/process_order.h"
 #include "coordinator/runtime/crash_points.h"
-#include "coordinator/service/errors.h"
 
 namespace sagamesh::coordinator {
 namespace {
@@ -20,18 +17,6 @@ namespace {
 constexpr double kCallersShareOfGrace = 0.75;
 
 }  // namespace
-
-absl::StatusOr<std::map<std::string, std::string>> ParseParticipants(const std::string& text) {
-  std::map<std::string, std::string> participants;
-  for (absl::string_view entry : absl::StrSplit(text, ',', absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(entry, absl::MaxSplits('=', 1));
-    if (parts.first.empty() || parts.second.empty()) {
-      return InvalidField(kDomain, "--participants", absl::StrCat("\"", entry, "\" is not SERVICE=TARGET"));
-    }
-    participants[std::string(parts.first)] = std::string(parts.second);
-  }
-  return participants;
-}
 
 Environment::Environment(const EnvironmentOptions& options, std::unique_ptr<Process> process,
                          engine::DefinitionSet definitions)
@@ -48,6 +33,8 @@ Environment::Environment(const EnvironmentOptions& options, std::unique_ptr<Proc
       step_caller_(options.participants),
       runtime_(options.runtime, definitions_, journal_, step_caller_, {saga_loop_a_.get(), saga_loop_b_.get()},
                process_->clock(), process_->random(), process_->registry()),
+      lease_keeper_(journal_, runtime_, process_->timers(), options.journal.lease),
+      peer_changes_(hub_, JournalChanges(journal_), process_->timers()),
       order_logic_(definitions_, runtime_),
       saga_logic_(definitions_, journal_, runtime_, hub_),
       coordinator_service_(process_->edge(), order_logic_),
@@ -66,8 +53,9 @@ absl::StatusOr<std::unique_ptr<Environment>> Environment::Create(EnvironmentOpti
   SAGAMESH_RETURN_IF_ERROR(raw.process_->Serve(
       {&raw.coordinator_service_, &raw.saga_service_}, [&raw] { return raw.journal_.Open(); },
       [&raw] {
-        raw.Beat();
         raw.runtime_.Recover();
+        raw.lease_keeper_.Begin();
+        raw.peer_changes_.Begin();
       }));
   return environment;
 }
@@ -78,20 +66,15 @@ Environment::~Environment() {
   process_->StopExecutors();
 }
 
-void Environment::Beat() {
-  journal_.Heartbeat([this](absl::Status status) {
-    if (!status.ok()) spdlog::warn("the lease could not be renewed: {}", status.ToString());
-    process_->timers().PostAfter(options_.journal.lease / 3, [this] { Beat(); });
-  });
-}
-
 void Environment::Run() {
   absl::Time until;
-  process_->Run([this, &until] {
-    until = process_->clock().Now() + options_.process.grace;
+  process_->Run([this, &until](absl::Time end_of_grace) {
+    until = end_of_grace;
     hub_.Close();
     runtime_.Drain();
-    process_->timers().PostAfter(options_.process.grace * kCallersShareOfGrace, [this] { runtime_.SendCallersAway(); });
+    lease_keeper_.Drain();
+    const absl::Duration left = until - process_->clock().Now();
+    process_->timers().PostAfter(left * kCallersShareOfGrace, [this] { runtime_.SendCallersAway(); });
   });
   WaitForSagas(until);
   ReleaseLease();

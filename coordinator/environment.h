@@ -11,9 +11,11 @@
 #include "coordinator/engine/definition.h"
 #include "coordinator/journal/journal.h"
 #include "coordinator/runtime/grpc_step_caller.h"
+#include "coordinator/runtime/lease_keeper.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/service/grpc_service.h"
 #include "coordinator/service/logic.h"
+#include "coordinator/service/peer_changes.h"
 #include "coordinator/service/watch_hub.h"
 
 namespace sagamesh::coordinator {
@@ -22,12 +24,9 @@ struct EnvironmentOptions {
   ProcessOptions process;
   journal::JournalOptions journal;
   runtime::RuntimeOptions runtime;
-  // Service ("orders.v1.OrdersService") to target.
+  // Service ("orders.v1.OrdersService") to target (common/rpc/target.h).
   std::map<std::string, std::string> participants;
 };
-
-// "SERVICE=TARGET,..." of --participants. INVALID_ARGUMENT, naming the entry that is none.
-absl::StatusOr<std::map<std::string, std::string>> ParseParticipants(const std::string& text);
 
 // Every long-lived object of the coordinator process.
 class Environment {
@@ -41,8 +40,6 @@ class Environment {
  private:
   Environment(const EnvironmentOptions& options, std::unique_ptr<Process> process, engine::DefinitionSet definitions);
 
-  // Renews the lease every third of it.
-  void Beat();
   void WaitForSagas(absl::Time until);
   void ReleaseLease();
 
@@ -56,6 +53,8 @@ class Environment {
   std::unique_ptr<EventLoop> saga_loop_b_;
   runtime::GrpcStepCaller step_caller_;
   runtime::Runtime runtime_;
+  runtime::LeaseKeeper lease_keeper_;
+  PeerChanges peer_changes_;
   OrderLogic order_logic_;
   SagaLogic saga_logic_;
   GrpcCoordinatorService coordinator_service_;

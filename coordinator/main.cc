@@ -5,6 +5,8 @@
 #include "absl/flags/flag.h"
 #include "common/flags/flags.h"
 #include "common/logging/logging.h"
+#include "common/rpc/target.h"
+#include "common/status/error.h"
 #include "coordinator/environment.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051", "gRPC address, HOST:PORT");
@@ -16,7 +18,8 @@ ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
 ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls and sagas under way");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
-ABSL_FLAG(std::string, participants, "orders.v1.OrdersService=127.0.0.1:50052", "SERVICE=TARGET, ...: who is called");
+ABSL_FLAG(std::string, participants, "orders.v1.OrdersService=127.0.0.1:50052",
+          "SERVICE=TARGET[,TARGET...],...: who is called, and where");
 ABSL_FLAG(absl::Duration, content_key_window, absl::Hours(24), "how long a repeated request without a key is replayed");
 ABSL_FLAG(absl::Duration, compensation_wait, absl::Seconds(5), "how long a caller waits for a compensation to end");
 ABSL_FLAG(int, stuck_after, 10, "failed attempts of a compensation after which its saga counts as stuck");
@@ -41,10 +44,8 @@ absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> ReadOptions() {
   options.runtime.max_inflight_sagas = absl::GetFlag(FLAGS_max_inflight_sagas);
   options.runtime.engine.stuck_after = static_cast<uint32_t>(absl::GetFlag(FLAGS_stuck_after));
   options.runtime.engine.unfinished_max = absl::GetFlag(FLAGS_participant_retention) / 2;
-  const absl::StatusOr<std::map<std::string, std::string>> participants =
-      sagamesh::coordinator::ParseParticipants(absl::GetFlag(FLAGS_participants));
-  if (!participants.ok()) return participants.status();
-  options.participants = *participants;
+  SAGAMESH_ASSIGN_OR_RETURN(options.participants,
+                            sagamesh::rpc::ParseTargets("participants", absl::GetFlag(FLAGS_participants)));
   if (options.runtime.max_inflight_sagas < 1)
     return absl::InvalidArgumentError("--max-inflight-sagas must be positive");
   if (absl::GetFlag(FLAGS_stuck_after) < 1) return absl::InvalidArgumentError("--stuck-after must be positive");

@@ -23,7 +23,7 @@ class Environment {
 
   // Serves until SIGTERM or SIGINT.
   void Run() {
-    process_->Run([] {});
+    process_->Run([](absl::Time) {});
   }
 
  private:

@@ -119,6 +119,9 @@ func completeStatus(title string, st *status.Status) *status.Status {
 	if errorInfo(st) != nil {
 		return st
 	}
+	if st.Code() == codes.Canceled { // by a service that is shutting down; if by our own client, nobody reads this
+		st = status.New(codes.Unavailable, st.Message())
+	}
 	reason := code.Code_name[int32(st.Code())]
 	message := st.Message()
 	switch st.Code() {

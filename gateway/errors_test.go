@@ -117,6 +117,15 @@ func TestAnErrorWithoutErrorInfoGetsOne(t *testing.T) {
 	}
 }
 
+func TestACallThatAServiceCutsOffAtItsShutdownIs503(t *testing.T) {
+	f := startFake(t)
+	url := startFace(t, ordersFace, f.target, false) + "/orders"
+	f.fails(status.Error(codes.Canceled, "CANCELLED"))
+	if got := get(t, url); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "BACKEND_UNAVAILABLE") {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
 func TestABackendThatIsDownIs503AndRecovers(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

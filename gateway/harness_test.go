@@ -40,6 +40,7 @@ type fake struct {
 	answer func(call) (proto.Message, error)
 	health *health.Server
 	target string
+	stop   func() // ends it at once
 }
 
 // interceptor answers every call of the services by the fake, so that they need no implementation of their own.
@@ -98,6 +99,7 @@ func startFakeAt(t *testing.T, address string) *fake {
 	}
 	f.target = l.Addr().String()
 	go func() { _ = server.Serve(l) }()
+	f.stop = server.Stop
 	t.Cleanup(server.Stop)
 	return f
 }

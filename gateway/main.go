@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc/resolver/dns"
 )
 
 // options are the command line.
@@ -29,9 +31,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	flags.SetOutput(output)
-	flags.StringVar(&o.coordinator, "coordinator", "127.0.0.1:50051", "gRPC `target` of the coordinator")
-	flags.StringVar(&o.orders, "orders", "127.0.0.1:50052", "gRPC `target` of orders")
-	flags.StringVar(&o.customers, "customers", "127.0.0.1:50053", "gRPC `target` of customers")
+	flags.StringVar(&o.coordinator, "coordinator", "127.0.0.1:50051", "where the coordinator is: `HOST:PORT[,HOST:PORT...]`")
+	flags.StringVar(&o.orders, "orders", "127.0.0.1:50052", "where orders is: `HOST:PORT[,HOST:PORT...]`")
+	flags.StringVar(&o.customers, "customers", "127.0.0.1:50053", "where customers is: `HOST:PORT[,HOST:PORT...]`")
 	coordinatorListen := flags.String("coordinator-listen", "127.0.0.1:3000",
 		"`addresses` of the coordinator's REST API, separated by commas; empty: none")
 	ordersListen := flags.String("orders-listen", "127.0.0.1:3002", "`addresses` of the REST API of orders")
@@ -67,6 +69,7 @@ func main() {
 	}
 
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	dns.SetMinResolutionInterval(lookupInterval)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	act := run

@@ -58,7 +58,25 @@ func TestEveryPathCallsItsMethod(t *testing.T) {
 			&sagav1.GetSagaResponse{Saga: &sagav1.Saga{SagaId: "s-1", State: sagav1.Saga_RUNNING}},
 			`{"saga_id":"s-1","definition":"","definition_version":0,"state":"RUNNING","idempotency_key":"",` +
 				`"input":null,"result":null,"error":null,"failed_step":"","park_reason":"","compensation_attempts":0,` +
-				`"stuck":false,"owner":"","epoch":"0","version":"0","created_at":null,"updated_at":null}`},
+				`"stuck":false,"owner":"","epoch":"0","version":"0","created_at":null,"updated_at":null,` +
+				`"history":[],"history_dropped":0}`},
+		{"POST", coordinator + "/v1/sagas/s-1:retry", `{"reason":"orders is back"}`, "/saga.v1.SagaService/RetrySaga",
+			&sagav1.RetrySagaRequest{SagaId: "s-1", Reason: "orders is back"},
+			&sagav1.RetrySagaResponse{Saga: &sagav1.Saga{SagaId: "s-1", History: []*sagav1.HistoryEntry{{
+				Time: &timestamppb.Timestamp{Seconds: 1}, Event: sagav1.HistoryEntry_RETRY_SAGA, Reason: "orders is back",
+				StateBefore: sagav1.Saga_PARKED, StateAfter: sagav1.Saga_RUNNING}}}},
+			`{"saga_id":"s-1","definition":"","definition_version":0,"state":"STATE_UNSPECIFIED","idempotency_key":"",` +
+				`"input":null,"result":null,"error":null,"failed_step":"","park_reason":"","compensation_attempts":0,` +
+				`"stuck":false,"owner":"","epoch":"0","version":"0","created_at":null,"updated_at":null,` +
+				`"history":[{"time":"1970-01-01T00:00:01Z","event":"RETRY_SAGA","reason":"orders is back","principal":"",` +
+				`"state_before":"PARKED","state_after":"RUNNING"}],"history_dropped":0}`},
+		{"POST", coordinator + "/v1/sagas/s-1:compensate", `{"saga_id":"another","reason":"wrong price"}`,
+			"/saga.v1.SagaService/CompensateSaga",
+			&sagav1.CompensateSagaRequest{SagaId: "s-1", Reason: "wrong price"},
+			&sagav1.CompensateSagaResponse{Saga: &sagav1.Saga{}}, `{"saga_id":"","definition":"","definition_version":0,` +
+				`"state":"STATE_UNSPECIFIED","idempotency_key":"","input":null,"result":null,"error":null,"failed_step":"",` +
+				`"park_reason":"","compensation_attempts":0,"stuck":false,"owner":"","epoch":"0","version":"0",` +
+				`"created_at":null,"updated_at":null,"history":[],"history_dropped":0}`},
 
 		{"POST", orders + "/orders", `{"customer_id":1,"items":[{"sku":"a","quantity":2}]}`,
 			"/orders.v1.OrdersService/CreateOrder",
@@ -149,6 +167,39 @@ func TestPathVariablesAreUnescapedOnce(t *testing.T) {
 	}
 	if request := f.onlyCall(t).request.(*customersv1.RestockRequest); request.GetSku() != "a/b c" {
 		t.Errorf("restock: sku %q", request.GetSku())
+	}
+}
+
+func TestAVerbIsNoPartOfTheVariableBeforeIt(t *testing.T) {
+	f := startFake(t)
+	url := startFace(t, coordinatorFace, f.target, false)
+	f.replies(&sagav1.RetrySagaResponse{})
+	got := post(t, url+"/v1/sagas/a:b%3Aretry:retry", `{}`)
+	if request, ok := f.onlyCall(t).request.(*sagav1.RetrySagaRequest); !ok || request.GetSagaId() != "a:b:retry" {
+		t.Errorf("got %d %s, called with %v", got.status, got.body, request)
+	}
+	f.replies(&sagav1.GetSagaResponse{})
+	got = get(t, url+"/v1/sagas/a:another")
+	if request, ok := f.onlyCall(t).request.(*sagav1.GetSagaRequest); !ok || request.GetSagaId() != "a:another" {
+		t.Errorf("got %d %s, called with %v", got.status, got.body, request)
+	}
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/v1/sagas/a:retry", 405, "POST"},
+		{"POST", "/v1/sagas/a:another", 405, "GET, HEAD"},
+		{"POST", "/v1/sagas/a", 405, "GET, HEAD"},
+		{"POST", "/v1/sagas/a%3Aretry", 405, "GET, HEAD"},
+		{"POST", "/v1/sagas/:retry", 405, "GET, HEAD"},
+		{"POST", "/v1/sagas/a:retry/b", 404, ""},
+	} {
+		got := send(t, exchange{method: c.method, url: url + c.path, body: "{}"})
+		if got.status != c.status || got.header.Get("Allow") != c.allow {
+			t.Errorf("%s %s: got %d, Allow %q: %s", c.method, c.path, got.status, got.header.Get("Allow"), got.body)
+		}
+		f.noCall(t)
 	}
 }
 
@@ -285,7 +336,7 @@ func TestTheDocumentListsEveryPathWithItsErrorShape(t *testing.T) {
 		"GET /customers", "GET /customers/{customer_id}", "GET /orders", "GET /orders/{order_id}", "GET /products",
 		"GET /products/{sku}", "GET /v1/sagas", "GET /v1/sagas/{saga_id}", "POST /customers", "POST /dev/orders/process",
 		"POST /orders", "POST /orders/{order_id}/cancel", "POST /orders/{order_id}/confirm", "POST /products",
-		"POST /products/{sku}/restock",
+		"POST /products/{sku}/restock", "POST /v1/sagas/{saga_id}:compensate", "POST /v1/sagas/{saga_id}:retry",
 	}
 	if !slices.Equal(paths, want) {
 		t.Errorf("paths %q\nwant %q", paths, want)

@@ -19,6 +19,7 @@ type route struct {
 // pathRoutes are the methods of one path template.
 type pathRoutes struct {
 	segments []string // a variable is "{name}"
+	verb     string   // ":retry", after the last segment; "" for most
 	methods  map[string]route
 }
 
@@ -29,7 +30,8 @@ type routes []pathRoutes
 func newRoutes(d document, services []string) routes {
 	var rs routes
 	for template, operations := range d.Paths {
-		path := pathRoutes{segments: splitPath(template), methods: map[string]route{}}
+		template, verb := cutVerb(template)
+		path := pathRoutes{segments: splitPath(template), verb: verb, methods: map[string]route{}}
 		for method, op := range operations {
 			if !slices.ContainsFunc(op.Tags, func(tag string) bool { return slices.Contains(services, tag) }) {
 				continue
@@ -43,7 +45,17 @@ func newRoutes(d document, services []string) routes {
 			rs = append(rs, path)
 		}
 	}
+	// A path with a verb goes before the one whose variable would take the verb in.
+	slices.SortFunc(rs, func(a, b pathRoutes) int { return len(b.verb) - len(a.verb) })
 	return rs
+}
+
+// cutVerb parts the path "/v1/sagas/{saga_id}:retry" and its verb ":retry".
+func cutVerb(template string) (path, verb string) {
+	if i := strings.LastIndex(template, "}:"); i >= 0 {
+		return template[:i+1], template[i+1:]
+	}
+	return template, ""
 }
 
 func newRoute(op operation) route {
@@ -83,11 +95,18 @@ func (p pathRoutes) matches(segments []string) bool {
 		return false
 	}
 	for i, want := range p.segments {
-		if strings.HasPrefix(want, "{") {
-			if segments[i] == "" {
+		segment := segments[i]
+		if i == len(p.segments)-1 {
+			var hasVerb bool
+			if segment, hasVerb = strings.CutSuffix(segment, p.verb); !hasVerb {
 				return false
 			}
-		} else if segments[i] != want {
+		}
+		if strings.HasPrefix(want, "{") {
+			if segment == "" {
+				return false
+			}
+		} else if segment != want {
 			return false
 		}
 	}

@@ -53,18 +53,19 @@ func newEndpoints(o options) (endpoints []endpoint, closeBackends func(), err er
 		}
 	}
 	for _, part := range []struct {
+		flag      string
 		spec      faceSpec
 		target    string
 		addresses []string
 	}{
-		{coordinatorFace, o.coordinator, o.coordinatorListen},
-		{ordersFace, o.orders, o.ordersListen},
-		{customersFace, o.customers, o.customersListen},
+		{"coordinator", coordinatorFace, o.coordinator, o.coordinatorListen},
+		{"orders", ordersFace, o.orders, o.ordersListen},
+		{"customers", customersFace, o.customers, o.customersListen},
 	} {
 		conn, err := dial(part.target)
 		if err != nil {
 			closeBackends()
-			return nil, nil, fmt.Errorf("target %q of the %s: %w", part.target, part.spec.title, err)
+			return nil, nil, fmt.Errorf("--%s=%s: %w", part.flag, part.target, err)
 		}
 		closers = append(closers, conn.Close)
 		f, err := newFace(part.spec, conn, document, o.faults)

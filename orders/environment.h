@@ -14,7 +14,7 @@ namespace sagamesh::orders {
 struct EnvironmentOptions {
   ProcessOptions process;
   OrdersOptions orders;
-  std::string customers;  // "127.0.0.1:50053"
+  std::string customers;  // common/rpc/target.h
 };
 
 // Every long-lived object of the orders process.
@@ -25,7 +25,7 @@ class Environment {
 
   // Serves until SIGTERM or SIGINT.
   void Run() {
-    process_->Run([] {});
+    process_->Run([](absl::Time) {});
   }
 
  private:

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/barrier/barrier_row.pb.h"
+#include "common/fault/planted.h"
 #include "common/hash/sha256.h"
 #include "common/status/error.h"
 #include "common/uuid/uuid.h"
@@ -75,13 +76,14 @@ absl::Status CheckFences(BarrierRow& row, const BarrierCall& call, absl::Time no
   if (*call.saga_started > now + kFutureMax) {
     return Refusal(call, absl::StatusCode::kInvalidArgument, "SAGA_ID_INVALID", "saga-id: lies in the future");
   }
-  if (call.epoch < row.epoch) {
-    return Refusal(call, absl::StatusCode::kAborted, "STALE_EPOCH",
-                   absl::StrCat("epoch ", call.epoch, " is over; ", row.epoch, " has been here"));
+  if (call.epoch < row.epoch && !Planted(Bug::kLowerEpochTaken)) {
+    return WithErrorMetadata(Refusal(call, absl::StatusCode::kAborted, "STALE_EPOCH",
+                                     absl::StrCat("epoch ", call.epoch, " is over; ", row.epoch, " has been here")),
+                             "highest_epoch", absl::StrCat(row.epoch));
   }
   row.epoch = call.epoch;
   if (call.op == SagaOp::kCompensation) {
-    row.compensating = true;
+    row.compensating = !Planted(Bug::kDropCompensatingMark);
   } else if (row.compensating) {
     return Refusal(call, absl::StatusCode::kAborted, "ALREADY_COMPENSATED", "the saga is compensating here");
   }
@@ -132,7 +134,7 @@ std::optional<BarrierEnd> CheckBarrier(BarrierRow& row, const BarrierCall& call,
                                        absl::Duration retention) {
   if (absl::Status status = CheckFences(row, call, now, retention); !status.ok()) return BarrierEnd{std::move(status)};
   const BarrierResult* stored = FindResult(row, call);
-  if (stored == nullptr) return std::nullopt;
+  if (stored == nullptr || Planted(Bug::kDoubleApplyOnRetry)) return std::nullopt;
   if (stored->fingerprint != call.fingerprint) {
     return BarrierEnd{Refusal(call, absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REUSED",
                               "idempotency-key: was used with another payload")};

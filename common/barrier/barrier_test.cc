@@ -11,11 +11,13 @@
 #include "common/testing/fake_clock.h"
 #include "common/testing/status_matchers.h"
 #include "common/uuid/uuid.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh {
 namespace {
 
 using ::absl::StatusCode;
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
@@ -157,6 +159,7 @@ TEST_F(BarrierTest, ALowerEpochIsRefusedBeforeAnyStoredResult) {
   StoreEnd(row_, Action(3), "done");
   EXPECT_THAT(Refused(Action(2)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
   EXPECT_THAT(Refused(Compensation(2)), IsError(StatusCode::kAborted, "STALE_EPOCH"));
+  EXPECT_EQ(GetErrorInfo(Refused(Action(2)))->metadata().at("highest_epoch"), "3");
   EXPECT_FALSE(row_.compensating) << "a fenced compensation left its mark";
   EXPECT_EQ(row_.epoch, 3u);
 }
@@ -349,7 +352,7 @@ TEST_P(BarrierRowsTest, ARowOfANewerFormatIsNotGuessedAt) {
   EXPECT_EQ(BarrierRows::Load(*connection_, {Action().key}, clock_.Now()).status().code(), StatusCode::kInternal);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, BarrierRowsTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, BarrierRowsTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, BarrierRowsTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace

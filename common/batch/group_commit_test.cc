@@ -18,11 +18,13 @@
 #include "common/testing/manual_pool.h"
 #include "common/testing/scripted_database.h"
 #include "common/testing/status_matchers.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh {
 namespace {
 
 using ::absl::StatusCode;
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
@@ -398,7 +400,7 @@ TEST_P(GroupCommitTest, WhatWaitsWhenThePoolEndsIsTold) {
   EXPECT_THAT(finished_, ElementsAre(1, 2));
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, GroupCommitTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, GroupCommitTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, GroupCommitTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace

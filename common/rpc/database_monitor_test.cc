@@ -69,6 +69,7 @@ class SwitchedDatabase final : public sql::Database {
 
   sql::Dialect dialect() const override { return sql::Dialect::kSqlite; }
   int max_writers() const override { return 1; }
+  bool exclusive() const override { return true; }
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access) override {
     if (away) return absl::UnavailableError("away");
     return std::make_unique<Connection>(*this);

@@ -27,6 +27,8 @@ class Server {
 
   // Health of the server ("") and of each of its services by name.
   void SetServing(bool serving);
+  // NOT_SERVING from now on, whatever SetServing says later. Calls are taken until Shutdown.
+  void StopServing();
 
   // The port that it listens on.
   int port() const { return port_; }
@@ -42,9 +44,6 @@ class Server {
   const std::vector<std::string> service_names_;
   const int port_;
 };
-
-// A channel with our keepalive and reconnect backoff (100 ms, at most 1 s), insecure; connects by itself.
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target);
 
 // Blocks SIGINT and SIGTERM in this thread and those it starts: call it first in main. Then waits for one of them.
 void BlockTerminationSignals();

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "common/rpc/test_server.h"
 #include "common/status/error.h"
@@ -55,6 +56,17 @@ TEST(ServerTest, HealthIsNotServingBeforeAnybodySaysSo) {
   TestServer server(AnswerCustomer);
   EXPECT_EQ(Health(server, ""), "NOT_SERVING");
   EXPECT_EQ(Health(server, "customers.v1.CustomersService"), "NOT_SERVING");
+}
+
+TEST(ServerTest, WhatHasStoppedServingNeverServesAgainAndStillTakesCalls) {
+  TestServer server(AnswerCustomer);
+  server.server().SetServing(true);
+  server.server().StopServing();
+  server.server().SetServing(true);
+  EXPECT_EQ(Health(server, ""), "NOT_SERVING");
+  EXPECT_EQ(Health(server, "customers.v1.CustomersService"), "NOT_SERVING");
+  grpc::ClientContext context;
+  EXPECT_OK(server.Call(context));
 }
 
 TEST(ServerTest, ATakenPortIsUnavailableAndNamed) {

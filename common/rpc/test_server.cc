@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/channel.h"
 #include "common/testing/status_matchers.h"
 
 namespace sagamesh::rpc {
 
-TestServer::TestServer(Logic logic, std::function<void(EdgeOptions&)> configure)
+TestServer::TestServer(Logic logic, std::function<void(EdgeOptions&)> configure, const std::string& address)
     : edge_(Options(std::move(configure))), service_(edge_, std::move(logic)) {
-  auto server = Server::Start({.address = "127.0.0.1:0", .services = {&service_}});
+  auto server = Server::Start({.address = address, .services = {&service_}});
   EXPECT_OK(server);
   server_ = *std::move(server);
   channel_ = MakeChannel(absl::StrCat("127.0.0.1:", server_->port()));

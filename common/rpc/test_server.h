@@ -27,7 +27,8 @@ class TestServer {
   using Logic = std::function<void(const CallContext&, const ::customers::v1::GetCustomerRequest&, Reply)>;
 
   // `configure` may change the edge's options before the server starts.
-  explicit TestServer(Logic logic, std::function<void(EdgeOptions&)> configure = nullptr);
+  explicit TestServer(Logic logic, std::function<void(EdgeOptions&)> configure = nullptr,
+                      const std::string& address = "127.0.0.1:0");
 
   testing::ShiftedClock& clock() { return clock_; }
   metrics::Registry& registry() { return registry_; }

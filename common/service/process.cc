@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -16,6 +17,9 @@ namespace {
 
 // For what comes after the grace and does not wait: giving the lease up, closing files.
 constexpr absl::Duration kCleanupMax = absl::Seconds(2);
+// Clients that watch our health send calls elsewhere meanwhile, which takes them less than 20 ms. What still comes when
+// the server is shut down ends as CANCELLED, before gRPC tells its client to go away.
+constexpr absl::Duration kLeaveTime = absl::Milliseconds(200);
 // Threads beside those of the writers, which may all wait for locks: for readers, the lease and the monitor.
 constexpr int kOtherWorkers = 4;
 
@@ -85,8 +89,9 @@ absl::Status Process::Serve(std::vector<grpc::Service*> services, absl::AnyInvoc
   return absl::OkStatus();
 }
 
-void Process::Run(absl::AnyInvocable<void()> drain) {
+void Process::Run(absl::AnyInvocable<void(absl::Time)> drain) {
   rpc::WaitForTermination();
+  const absl::Time until = clock_.Now() + options_.grace;
   spdlog::info("shutting down");
   // What hangs even so, such as a COMMIT on a disk that fails, is cut off as by a crash, which loses nothing.
   watchdog_ = MakeThreadEventLoop("watchdog");
@@ -94,9 +99,10 @@ void Process::Run(absl::AnyInvocable<void()> drain) {
     spdlog::warn("not done in time: the rest is left to the next start");
     std::_Exit(1);
   });
-  server_->SetServing(false);
-  drain();
-  server_->Shutdown(options_.grace);
+  server_->StopServing();
+  clock_.SleepFor(std::min(kLeaveTime, options_.grace / 10));
+  drain(until);
+  server_->Shutdown(until - clock_.Now());
 }
 
 void Process::StopExecutors() {

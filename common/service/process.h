@@ -56,9 +56,10 @@ class Process {
   absl::Status Serve(std::vector<grpc::Service*> services, absl::AnyInvocable<absl::Status()> open,
                      std::function<void()> opened);
 
-  // Waits for SIGTERM or SIGINT, then: NOT_SERVING, `drain`, no more calls, those under way at most `grace`. A process
-  // that is still there 2 s after that exits with 1 wherever it is.
-  void Run(absl::AnyInvocable<void()> drain);
+  // Waits for SIGTERM or SIGINT, then: NOT_SERVING, a moment for clients to leave, `drain`, no more calls, those under
+  // way at most until the grace is over, which `drain` is told. A process that is still there 2 s after that exits with
+  // 1 wherever it is.
+  void Run(absl::AnyInvocable<void(absl::Time end_of_grace)> drain);
 
   // Ends the workers and timers; call it before anything that they use is destroyed.
   void StopExecutors();

@@ -28,6 +28,7 @@ class CountedDatabase final : public Database {
 
   Dialect dialect() const override { return inner_->dialect(); }
   int max_writers() const override { return inner_->max_writers(); }
+  bool exclusive() const override { return inner_->exclusive(); }
   absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override;
   bool may_move() const override { return inner_->may_move(); }
   absl::StatusOr<bool> Check() override;

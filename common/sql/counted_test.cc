@@ -89,6 +89,7 @@ class MovingDatabase final : public Database {
   explicit MovingDatabase(const absl::StatusOr<bool>& check) : check_(check) {}
   Dialect dialect() const override { return Dialect::kMysql; }
   int max_writers() const override { return 1; }
+  bool exclusive() const override { return true; }
   absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override { return absl::UnavailableError("away"); }
   bool may_move() const override { return true; }
   absl::StatusOr<bool> Check() override { return check_; }

@@ -11,6 +11,17 @@ absl::StatusOr<int64_t> SchemaVersion(Connection& connection) {
   return rows.empty() ? 0 : rows[0].Int(0);
 }
 
+absl::Status AddColumn(Connection& connection, const Migration::Column& column) {
+  const auto there = [&] {
+    return connection.Query(absl::StrCat("SELECT ", column.name, " FROM ", column.table, " LIMIT 1")).ok();
+  };
+  if (there()) return absl::OkStatus();
+  const absl::Status status =
+      connection.Execute(absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type))
+          .status();
+  return there() ? absl::OkStatus() : status;  // perhaps by a peer
+}
+
 // Under the write lock, since another process may have migrated meanwhile.
 absl::Status Apply(Connection& connection, const Migration& migration) {
   SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
@@ -19,6 +30,7 @@ absl::Status Apply(Connection& connection, const Migration& migration) {
   for (const std::string& statement : own_mysql ? migration.mysql_statements : migration.statements) {
     SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement).status());
   }
+  for (const Migration::Column& column : migration.columns) SAGAMESH_RETURN_IF_ERROR(AddColumn(connection, column));
   return connection
       .Execute("INSERT INTO schema_version (version, name) VALUES (?, ?)",
                {Value(int64_t{migration.version}), Value(migration.name)})

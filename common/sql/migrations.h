@@ -16,6 +16,13 @@ struct Migration {
   std::string name;
   std::vector<std::string> statements;
   std::vector<std::string> mysql_statements;  // empty: the same
+  // Then these, which no engine of ours can add "IF NOT EXISTS" alike.
+  struct Column {
+    std::string table;
+    std::string name;
+    std::string type;
+  };
+  std::vector<Column> columns = {};
 };
 
 // Brings the schema to the last version, each migration in a transaction of its own; does nothing if it is there.

@@ -41,6 +41,7 @@ class MysqlDatabase final : public Database {
 
   Dialect dialect() const override { return Dialect::kMysql; }
   int max_writers() const override { return options_.max_writers; }
+  bool exclusive() const override { return false; }
   absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override;
   bool may_move() const override { return !shared_.choice.alone(); }
   absl::StatusOr<bool> Check() override;

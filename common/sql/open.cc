@@ -71,6 +71,7 @@ class LockedDatabase final : public Database {
 
   Dialect dialect() const override { return database_->dialect(); }
   int max_writers() const override { return database_->max_writers(); }
+  bool exclusive() const override { return database_->exclusive(); }
   absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override {
     if (absl::Status status = Lock(); !status.ok()) return absl::UnavailableError(status.message());
     return database_->Connect(access);

@@ -74,6 +74,8 @@ class Database {
   virtual Dialect dialect() const = 0;
   // How many write connections may be used at a time: 1 on SQLite.
   virtual int max_writers() const = 0;
+  // This process alone has the database, by a lock that no other can get while it lives.
+  virtual bool exclusive() const = 0;
   // A kRead connection sees what is committed and may not write. UNAVAILABLE if the database is away.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) = 0;
   // Whether it may turn out to be on another server; whoever watches over it then calls Check, each second or so.

@@ -12,11 +12,13 @@
 #include "common/testing/engines.h"
 #include "common/testing/fake_clock.h"
 #include "common/testing/status_matchers.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh::sql {
 namespace {
 
 using ::absl::StatusCode;
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
@@ -147,7 +149,7 @@ TEST_P(SqlTest, ASchemaThatIsNewerThanTheProgramIsRefused) {
   EXPECT_TRUE(absl::StrContains(status.message(), "version 2")) << status;
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, SqlTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, SqlTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, SqlTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Engines, SqliteMigrationTest, ::testing::Values(SqliteEngine()), EngineName);
 

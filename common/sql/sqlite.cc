@@ -222,6 +222,7 @@ class SqliteDatabase final : public Database {
 
   Dialect dialect() const override { return Dialect::kSqlite; }
   int max_writers() const override { return 1; }
+  bool exclusive() const override { return true; }
   absl::StatusOr<std::unique_ptr<Connection>> Connect(Access access) override;
 
  private:

@@ -32,6 +32,7 @@ class HousedDatabase final : public sql::Database {
 
   sql::Dialect dialect() const override { return database_->dialect(); }
   int max_writers() const override { return database_->max_writers(); }
+  bool exclusive() const override { return database_->exclusive(); }
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access access) override {
     return database_->Connect(access);
   }

@@ -60,6 +60,7 @@ class PausingDatabase final : public sql::Database {
 
   sql::Dialect dialect() const override { return inner_->dialect(); }
   int max_writers() const override { return max_writers_; }
+  bool exclusive() const override { return false; }
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access access) override {
     absl::StatusOr<std::unique_ptr<sql::Connection>> inner = inner_->Connect(access);
     if (!inner.ok() || access == sql::Access::kRead) return inner;

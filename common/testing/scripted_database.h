@@ -44,6 +44,7 @@ class ScriptedDatabase final : public sql::Database {
 
   sql::Dialect dialect() const override { return inner_->dialect(); }
   int max_writers() const override { return max_writers_.value_or(inner_->max_writers()); }
+  bool exclusive() const override { return max_writers() == 1 && inner_->exclusive(); }
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access access) override {
     if (away_) return absl::UnavailableError("away");
     if (absl::Status status = connects_.Take().status; !status.ok()) return status;

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/status/error.h"
+#include "coordinator/engine/history.h"
 
 namespace sagamesh::engine {
 namespace {
@@ -42,13 +44,13 @@ class Decider {
   absl::Status PlanCompensations();
 
   void Park(std::string reason);
-  void ReadRowAgain() { Do(ReadRow{++saga_.turn}); }
+  void ReadRowAgain(const absl::Status& stale);
   void Write(Phase phase);
 
   CallContext StepContext(const std::string& step, SagaOp op, absl::Time deadline) const;
   MappingInput Mappings() const { return {saga_.record.saga_id, saga_.record.input, saga_.responses}; }
   absl::Duration Backoff(absl::Duration initial, absl::Duration max, int attempts) const;
-  absl::Duration Age() const { return surroundings_.now - saga_.record.created; }
+  absl::Duration Age() const { return surroundings_.now - AgeBegins(saga_.record); }
   void Do(Action action) { actions_.push_back(std::move(action)); }
 
   const EngineOptions& options_;
@@ -91,7 +93,8 @@ void Decider::On(const RowRead& event) {
   // A newer owner never lets us compensate. Still the owner at this epoch: the participant has met an epoch that was
   // never given out (a restored database, a stranger).
   if (!event.still_owner) return Do(Forget{});
-  Park("EPOCH_AHEAD");
+  const uint64_t met = saga_.record.epoch_met;
+  Park(met == 0 ? "EPOCH_AHEAD" : absl::StrCat("EPOCH_AHEAD: a participant has met epoch ", met));
 }
 
 void Decider::On(const JournalCommitted& event) {
@@ -139,7 +142,7 @@ void Decider::StepSucceeded(std::string response) {
 
 void Decider::StepFailed(const absl::Status& status) {
   const Failure failure = Classify(status);
-  if (failure == Failure::kStaleEpoch) return ReadRowAgain();
+  if (failure == Failure::kStaleEpoch) return ReadRowAgain(status);
   if (failure != Failure::kTransient) return Fail(status, failure == Failure::kDefinite);
   const Step& step = definition_.steps[saga_.step];
   const absl::Duration delay = Backoff(step.backoff_initial, step.backoff_max, saga_.attempts);
@@ -171,8 +174,18 @@ absl::Status ClientError(const absl::Status& cause, const std::string& saga_id, 
 void Decider::Fail(const absl::Status& cause, bool definite) {
   SagaRecord& record = saga_.record;
   record.failed_step = definition_.steps[saga_.step].name;
-  record.error = SerializeStatus(ClientError(cause, record.saga_id, record.failed_step));
+  const absl::Status error = ClientError(cause, record.saga_id, record.failed_step);
+  record.error = SerializeStatus(error);
   record.error_definite = definite;
+  AddHistory(record, {.time = surroundings_.now,
+                      .event = HistoryEvent::kDecided,
+                      .reason = absl::StrCat(record.failed_step, ": ", GetReason(error)),
+                      .before = Phase::kRunning,
+                      .after = Phase::kCompensating});
+  if (Planted(Bug::kCompensateBeforeDecision)) {
+    record.phase = Phase::kCompensating;
+    return BeginCompensating();
+  }
   Write(Phase::kCompensating);
 }
 
@@ -180,7 +193,8 @@ absl::Status Decider::PlanCompensations() {
   saga_.plan.clear();
   saga_.compensation = 0;
   // Which steps an earlier owner attempted is not known; null compensation makes it safe to undo them all.
-  const size_t attempted = saga_.recovered ? definition_.steps.size() : saga_.step + 1;
+  const bool all = saga_.recovered && !Planted(Bug::kForgetEarlierOwner);
+  const size_t attempted = all ? definition_.steps.size() : saga_.step + (Planted(Bug::kFailedStepNotUndone) ? 0 : 1);
   for (size_t i = attempted; i-- > 0;) {
     const Step& step = definition_.steps[i];
     absl::StatusOr<std::string> request = step.compensation_request(Mappings());
@@ -192,6 +206,7 @@ absl::Status Decider::PlanCompensations() {
       saga_.plan.push_back({step.name, step.compensation_method, *std::move(request)});
     }
   }
+  if (Planted(Bug::kCompensateForward)) std::reverse(saga_.plan.begin(), saga_.plan.end());
   return absl::OkStatus();
 }
 
@@ -200,6 +215,7 @@ void Decider::BeginCompensating() {
   if (absl::Status status = PlanCompensations(); !status.ok()) {
     return Park(absl::StrCat("COMPENSATION_MAPPING_FAILED: ", status.message()));
   }
+  if (Planted(Bug::kFailedStepNotUndone) && saga_.plan.empty()) return Write(Phase::kCompensated);
   SendCompensation();
 }
 
@@ -213,7 +229,7 @@ void Decider::SendCompensation() {
 void Decider::CompensationFailed(const absl::Status& status) {
   switch (Classify(status)) {
     case Failure::kStaleEpoch:
-      return ReadRowAgain();
+      return ReadRowAgain(status);
     case Failure::kDefinite:
     case Failure::kAlreadyCompensated:
     case Failure::kTooOld:
@@ -231,15 +247,27 @@ void Decider::CompensationFailed(const absl::Status& status) {
   Do(WriteJournal{saga_.record, surroundings_.now + delay});
 }
 
+// With what the participant tells, so that a later owner may go on above it.
+void Decider::ReadRowAgain(const absl::Status& stale) {
+  saga_.record.epoch_met = std::max(saga_.record.epoch_met, HighestEpoch(stale));
+  Do(ReadRow{++saga_.turn});
+}
+
 void Decider::Park(std::string reason) {
-  saga_.record.park_reason = std::move(reason);
-  Write(Phase::kParked);
+  saga_.turn++;
+  SagaRecord next = saga_.record;
+  engine::Park(next, std::move(reason), surroundings_.now);
+  Do(WriteJournal{std::move(next), std::nullopt});
 }
 
 void Decider::Write(Phase phase) {
   saga_.turn++;  // whatever is still under way is late from here on
   SagaRecord next = saga_.record;
   next.phase = phase;
+  if (Planted(Bug::kAnswerBeforeCommit) && IsFinal(phase)) {
+    saga_.record.phase = phase;
+    Do(AnswerCallers{});
+  }
   Do(WriteJournal{std::move(next), std::nullopt});
 }
 

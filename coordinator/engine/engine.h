@@ -22,7 +22,7 @@ namespace sagamesh::engine {
 struct EngineOptions {
   // A compensation that has failed this often counts as stuck.
   uint32_t stuck_after = 10;
-  // A saga that is undecided after this compensates.
+  // A saga that is undecided after this compensates. Both ages begin anew with an operator's command.
   absl::Duration undecided_max = absl::Minutes(10);
   // A saga that is unfinished after this parks: half of the participants' retention, since an automatic compensation
   // must not outlive the barrier rows that make it safe.
@@ -137,6 +137,9 @@ enum class Failure {
   kTooOld,              // older than the participant's memory
 };
 Failure Classify(const absl::Status& status);
+
+// The highest epoch that a participant which answers STALE_EPOCH has met; 0 if it does not say.
+uint64_t HighestEpoch(const absl::Status& status);
 
 }  // namespace sagamesh::engine
 

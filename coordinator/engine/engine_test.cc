@@ -5,6 +5,7 @@
 
 #include "common/status/error.h"
 #include "common/testing/status_matchers.h"
+#include "coordinator/engine/command.h"
 
 namespace sagamesh::engine {
 namespace {
@@ -206,6 +207,48 @@ TEST_F(EngineTest, AStaleEpochOfTheOwnerParks) {
   EXPECT_EQ(Asked<WriteJournal>().record.park_reason, "EPOCH_AHEAD");
 }
 
+TEST_F(EngineTest, WhatAParticipantTellsOfAHigherEpochIsParkedWithTheSaga) {
+  Happen(Loaded{});
+  Reply(WithErrorMetadata(Reason("STALE_EPOCH"), "highest_epoch", "41"));
+  Happen(RowRead{saga_.turn, /*still_owner=*/true});
+  EXPECT_EQ(Asked<WriteJournal>().record.epoch_met, 41u);
+  EXPECT_EQ(Asked<WriteJournal>().record.park_reason, "EPOCH_AHEAD: a participant has met epoch 41");
+}
+
+TEST_F(EngineTest, ACompensationTellsOfAHigherEpochToo) {
+  saga_.record.phase = Phase::kCompensating;
+  saga_.record.epoch_met = 30;
+  Happen(Loaded{});
+  Reply(WithErrorMetadata(Reason("STALE_EPOCH"), "highest_epoch", "20"));
+  Happen(RowRead{saga_.turn, /*still_owner=*/true});
+  EXPECT_EQ(Asked<WriteJournal>().record.epoch_met, 30u);
+}
+
+TEST_F(EngineTest, TheDecisionAndTheParkingAreInTheHistory) {
+  Happen(Loaded{});
+  FailAndCommit();
+  now_ += absl::Seconds(1);
+  Reply(Reason("TOO_OLD"));
+  const std::vector<HistoryEntry> history = Asked<WriteJournal>().record.history;
+  ASSERT_EQ(history.size(), 2u);
+  EXPECT_EQ(history[0].event, HistoryEvent::kDecided);
+  EXPECT_EQ(history[0].time, kNow);
+  EXPECT_EQ(history[0].reason, "a: INSUFFICIENT_STOCK");
+  EXPECT_EQ(history[0].before, Phase::kRunning);
+  EXPECT_EQ(history[0].after, Phase::kCompensating);
+  EXPECT_EQ(history[1].event, HistoryEvent::kParked);
+  EXPECT_EQ(history[1].time, now_);
+  EXPECT_EQ(history[1].reason, "COMPENSATION_REFUSED: TOO_OLD: refused");
+  EXPECT_EQ(history[1].before, Phase::kCompensating);
+  EXPECT_EQ(history[1].after, Phase::kParked);
+}
+
+TEST_F(EngineTest, TheHappyPathLeavesNoHistory) {
+  Happen(Loaded{});
+  for (int i = 0; i < 3; i++) Reply(std::string("ok"));
+  EXPECT_TRUE(Asked<WriteJournal>().record.history.empty());
+}
+
 TEST_F(EngineTest, AFencedWriteForgetsTheSagaAndAnswersNobody) {
   Happen(Loaded{});
   Reply(Refusal());
@@ -275,6 +318,61 @@ TEST_F(EngineTest, ASagaPastHalfTheRetentionParks) {
   EXPECT_EQ(Asked<WriteJournal>().record.park_reason, "UNFINISHED_TOO_LONG");
 }
 
+// What an operator's command makes of the record is command_test.cc's.
+class CommandedTest : public EngineTest {
+ protected:
+  void Commanded(Command::Kind kind, absl::Duration after) {
+    now_ += after;
+    ASSERT_EQ(Apply({.kind = kind, .id = "c"}, "owner", now_, saga_.record), CommandOutcome::kDone);
+    saga_ = Saga{.record = saga_.record, .recovered = true};
+    Happen(Loaded{});
+  }
+};
+
+TEST_F(CommandedTest, ARetriedSagaPastItsTimeRunsItsStepsFromTheFirst) {
+  saga_.record.phase = Phase::kParked;
+  Commanded(Command::Kind::kRetry, options_.unfinished_max + absl::Hours(1));
+  EXPECT_EQ(Asked<CallStep>().method, "S/a");
+  EXPECT_EQ(Asked<CallStep>().context.saga->epoch, 8u);
+}
+
+TEST_F(CommandedTest, ARetriedCompensationPastItsTimeIsTriedAndParksAgainForWhatTheParticipantSays) {
+  saga_.record.phase = Phase::kParked;
+  saga_.record.error = "cause";
+  Commanded(Command::Kind::kRetry, options_.unfinished_max + absl::Hours(1));
+  EXPECT_EQ(Asked<CallStep>().method, "S/undo_bc");
+  Reply(MakeError(absl::StatusCode::kFailedPrecondition, {"orders", "TOO_OLD"}, "forgotten"));
+  EXPECT_EQ(Asked<WriteJournal>().record.park_reason, "COMPENSATION_REFUSED: TOO_OLD: forgotten");
+}
+
+TEST_F(CommandedTest, ASagaThatIsNotFinishedInTimeAfterACommandParksAgain) {
+  saga_.record.phase = Phase::kParked;
+  saga_.record.error = "cause";
+  Commanded(Command::Kind::kRetry, absl::Hours(1));
+  now_ += options_.unfinished_max + absl::Seconds(1);
+  Happen(Loaded{});
+  EXPECT_EQ(Asked<WriteJournal>().record.park_reason, "UNFINISHED_TOO_LONG");
+}
+
+TEST_F(CommandedTest, AnOperatorsCompensationUndoesEveryStepOfTheDefinition) {
+  Commanded(Command::Kind::kCompensate, absl::ZeroDuration());
+  EXPECT_EQ(Asked<CallStep>().method, "S/undo_bc");
+  Reply(std::string());
+  EXPECT_EQ(Asked<CallStep>().method, "S/undo_a");
+  Reply(std::string());
+  EXPECT_EQ(Asked<WriteJournal>().record.phase, Phase::kCompensated);
+}
+
+TEST_F(CommandedTest, ACompensationWhoseRequestCannotBeMadeParksAgainWithItsReason) {
+  definition_.steps[1].compensation_request = [](const MappingInput&) -> absl::StatusOr<std::string> {
+    return absl::InternalError("broken");
+  };
+  saga_.record.phase = Phase::kParked;
+  saga_.record.error = "cause";
+  Commanded(Command::Kind::kRetry, absl::ZeroDuration());
+  EXPECT_EQ(Asked<WriteJournal>().record.park_reason, "COMPENSATION_MAPPING_FAILED: broken");
+}
+
 TEST_F(EngineTest, AnOutputThatCannotBeMadeCompensatesEveryStep) {
   definition_.output = [](const MappingInput&) -> absl::StatusOr<std::string> { return absl::InternalError("broken"); };
   Happen(Loaded{});
@@ -305,6 +403,15 @@ TEST(ClassifyTest, TheBarriersRefusalsAreClassesOfTheirOwn) {
   EXPECT_EQ(Classify(MakeError(absl::StatusCode::kAborted, {"orders", "ALREADY_COMPENSATED"}, "x")),
             Failure::kAlreadyCompensated);
   EXPECT_EQ(Classify(MakeError(absl::StatusCode::kFailedPrecondition, {"orders", "TOO_OLD"}, "x")), Failure::kTooOld);
+}
+
+TEST(ClassifyTest, TheHighestEpochIsWhatTheParticipantSaysOrNone) {
+  const absl::Status stale = MakeError(absl::StatusCode::kAborted, {"orders", "STALE_EPOCH"}, "x");
+  EXPECT_EQ(HighestEpoch(stale), 0u);
+  EXPECT_EQ(HighestEpoch(absl::AbortedError("x")), 0u);
+  EXPECT_EQ(HighestEpoch(WithErrorMetadata(stale, "highest_epoch", "9223372036854775807")), uint64_t{INT64_MAX});
+  EXPECT_EQ(HighestEpoch(WithErrorMetadata(stale, "highest_epoch", "18446744073709551616")), 0u);
+  EXPECT_EQ(HighestEpoch(WithErrorMetadata(stale, "highest_epoch", "many")), 0u);
 }
 
 }  // namespace

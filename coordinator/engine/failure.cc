@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "absl/strings/numbers.h"
 #include "common/status/error.h"
 #include "coordinator/engine/engine.h"
 
@@ -48,6 +49,15 @@ Failure Classify(const absl::Status& status) {
     return IsRetried(status.code()) ? Failure::kTransient : Failure::kDefinite;
   }
   return IsRefusing(status.code()) ? Failure::kDefinite : Failure::kTransient;
+}
+
+uint64_t HighestEpoch(const absl::Status& status) {
+  const std::optional<google::rpc::ErrorInfo> info = GetErrorInfo(status);
+  if (!info.has_value()) return 0;
+  const auto told = info->metadata().find("highest_epoch");
+  uint64_t epoch = 0;
+  if (told == info->metadata().end() || !absl::SimpleAtoi(told->second, &epoch)) return 0;
+  return epoch;
 }
 
 }  // namespace sagamesh::engine

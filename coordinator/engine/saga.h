@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "common/rpc/call_context.h"
@@ -22,6 +23,24 @@ constexpr bool IsFinal(Phase phase) { return phase == Phase::kSucceeded || phase
 
 // The two namespaces of layer 1's keys never meet.
 enum class KeyKind { kContent = 1, kExplicit = 2 };
+
+enum class HistoryEvent {
+  kDecided = 1,            // to compensate, since a step failed
+  kParked = 2,             //
+  kRetryCommand = 3,       // an operator's RetrySaga
+  kCompensateCommand = 4,  // an operator's CompensateSaga
+};
+
+// What turned a saga from its course, and back.
+struct HistoryEntry {
+  absl::Time time;
+  HistoryEvent event = HistoryEvent::kDecided;
+  std::string reason;  // of a command the operator's own
+  Phase before = Phase::kRunning;
+  Phase after = Phase::kRunning;
+  std::string command_id;  // of commands alone, as is who gave it
+  std::string principal;
+};
 
 // Everything about a saga that is durable: one row of the journal.
 struct SagaRecord {
@@ -53,6 +72,10 @@ struct SagaRecord {
   std::string park_reason;
   uint32_t compensation_attempts = 0;  // of the current compensation that failed
   bool stuck = false;
+  uint64_t epoch_met = 0;  // the highest that a participant has told of; 0: none has
+
+  std::vector<HistoryEntry> history;  // oldest first, at most kHistoryEntriesMax
+  uint32_t history_dropped = 0;       // how many were older
 
   absl::Time created;
   absl::Time updated;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/status/error.h"
 #include "coordinator/journal/record.h"
 
@@ -30,7 +31,7 @@ absl::StatusOr<BatchEffect> Batch::Run() {
     operation->status = absl::OkStatus();
     operation->changed.clear();
   }
-  absl::StatusOr<std::string> lease = HoldLease(connection_, replica_, wrote_);
+  absl::StatusOr<std::string> lease = HoldLease(connection_, replica_);
   if (absl::IsFailedPrecondition(lease.status())) {
     for (Operation* operation : operations_) {
       if (!std::holds_alternative<ReleaseOperation>(operation->what)) {
@@ -67,9 +68,11 @@ absl::Status Batch::Load() {
       std::vector<std::string> due;
       SAGAMESH_RETURN_IF_ERROR(FindDue(*load, due));
       ids.insert(due.begin(), due.end());
-    } else if (auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what)) {
-      heartbeat->lost = replica_.lost().All();
-      for (const auto& [id, version] : heartbeat->lost) ids.insert(id);
+    } else if (auto* sweep = std::get_if<SweepOperation>(&operation->what)) {
+      sweep->lost = replica_.lost().All();
+      for (const auto& [id, version] : sweep->lost) ids.insert(id);
+    } else if (const auto* command = std::get_if<CommandOperation>(&operation->what)) {
+      ids.insert(command->saga_id);
     }
   }
   SAGAMESH_ASSIGN_OR_RETURN(keys_, LoadKeys(connection_, {hashes.begin(), hashes.end()}));
@@ -115,7 +118,7 @@ absl::Status Batch::FindDue(const LoadDueOperation& load, std::vector<std::strin
 
 void Batch::Touch(SagaRow& saga, Operation& operation) {
   saga.record.version++;
-  saga.record.updated = now_;
+  saga.record.updated = std::max(saga.record.updated, now_);  // a peer's clock may be ahead of ours
   saga.dirty = true;
   operation.changed.push_back(saga.record);
   operation.made[saga.record.saga_id] = saga.record.version;
@@ -125,6 +128,13 @@ bool Batch::IsOurs(const SagaRow& saga) const { return saga.open_owner == incarn
 
 void Batch::Apply(Operation& operation, StartOperation& start) {
   start.attempted = true;
+  // An earlier run of this batch was committed after all; the saga may have been taken over since, and have ended.
+  if (const auto own = sagas_.find(start.saga.saga_id); own != sagas_.end()) {
+    const SagaRecord& record = own->second.record;
+    const bool untouched = IsOurs(own->second) && record.version == 1;
+    start.claimed = Claimed{untouched ? ClaimOutcome::kStarted : ClaimOutcome::kAttached, record};
+    return;
+  }
   StoredKey& key = keys_[KeyHash(start.saga)];
   const auto holder = sagas_.find(key.row.saga_id);
   const SagaRecord* held = holder == sagas_.end() ? nullptr : &holder->second.record;
@@ -135,10 +145,6 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
     return;
   }
   if (outcome != ClaimOutcome::kStarted) {
-    start.claimed = Claimed{outcome, *held};
-    return;
-  }
-  if (held != nullptr && held->saga_id == start.saga.saga_id) {
     start.claimed = Claimed{outcome, *held};
     return;
   }
@@ -172,8 +178,9 @@ void Batch::Apply(Operation& operation, WriteOperation& write) {
     write.written = saga.record;
     return;
   }
-  if (!IsOurs(saga) || saga.record.owner != write.saga.owner || saga.record.epoch != write.saga.epoch ||
-      saga.record.version != write.saga.version) {
+  const bool fenced = !IsOurs(saga) || saga.record.owner != write.saga.owner || saga.record.epoch != write.saga.epoch ||
+                      saga.record.version != write.saga.version;
+  if (fenced && !Planted(Bug::kSkipFence)) {
     write.written = saga.record;
     return;
   }
@@ -232,14 +239,38 @@ void Batch::Apply(Operation& operation, LoadDueOperation& load) {
   }
 }
 
-void Batch::Apply(Operation& operation, HeartbeatOperation& heartbeat) {
-  for (const auto& [id, version] : heartbeat.lost) {
+void Batch::Apply(Operation& operation, SweepOperation& sweep) {
+  sweep.due = 0;
+  sweep.more = false;
+  for (const auto& [id, version] : sweep.lost) {
     const auto found = sagas_.find(id);
     if (found == sagas_.end() || !IsOurs(found->second) || loaded_.contains(id)) continue;
     if (found->second.record.version != version || found->second.due_ms.has_value()) continue;
     found->second.due_ms = stamp_ms_;
     Touch(found->second, operation);
+    sweep.due++;
   }
+}
+
+void Batch::Apply(Operation& operation, CommandOperation& command) {
+  command.commanded = {engine::CommandOutcome::kNotFound, std::nullopt};
+  const auto found = sagas_.find(command.saga_id);
+  if (found == sagas_.end()) return;
+  SagaRow& saga = found->second;
+  if (!saga.readable) {
+    command.commanded.outcome = engine::CommandOutcome::kUnreadable;
+  } else if (engine::IsApplied(command.command, saga.record)) {
+    command.commanded.outcome = engine::CommandOutcome::kDone;  // by an earlier, unknown COMMIT
+  } else {
+    command.commanded.outcome =
+        engine::Apply(command.command, incarnation_, std::max(saga.record.updated, now_), saga.record);
+    if (command.commanded.outcome == engine::CommandOutcome::kDone) {
+      saga.open_owner = incarnation_;
+      saga.due_ms = stamp_ms_;
+      Touch(saga, operation);
+    }
+  }
+  command.commanded.saga = saga.record;
 }
 
 void Batch::Apply(Operation& operation, ReleaseOperation& release) { release_ = true; }
@@ -250,24 +281,23 @@ absl::StatusOr<BatchEffect> Batch::Save() {
   wrote_ |= keys + sagas > 0;
   SAGAMESH_RETURN_IF_ERROR(Sweep());
   if (release_) {
-    SAGAMESH_RETURN_IF_ERROR(CloseLease(connection_, replica_));
+    SAGAMESH_RETURN_IF_ERROR(GiveUpLease(connection_, replica_));
     wrote_ = true;
   }
   return wrote_ ? BatchEffect::kWrote : BatchEffect::kNothing;
 }
 
-// After a lease was closed under us, what our old incarnation had in memory is taken up again, a page a heartbeat.
 absl::Status Batch::Sweep() {
   if (!replica_.sweep_wanted()) return absl::OkStatus();
   for (Operation* operation : operations_) {
-    auto* heartbeat = std::get_if<HeartbeatOperation>(&operation->what);
-    if (heartbeat == nullptr) continue;
-    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> taken,
-                              TakeOver(connection_, incarnation_, stamp_ms_, kSweepPageSagas));
-    operation->changed.insert(operation->changed.end(), taken.begin(), taken.end());
-    for (const SagaRecord& record : taken) operation->made[record.saga_id] = record.version;
-    heartbeat->swept = static_cast<int>(taken.size()) < kSweepPageSagas;
-    wrote_ |= !taken.empty();
+    auto* sweep = std::get_if<SweepOperation>(&operation->what);
+    if (sweep == nullptr) continue;
+    SAGAMESH_ASSIGN_OR_RETURN(const Taken taken, TakeOver(connection_, incarnation_, stamp_ms_, kSweepPageSagas));
+    operation->changed.insert(operation->changed.end(), taken.sagas.begin(), taken.sagas.end());
+    for (const SagaRecord& record : taken.sagas) operation->made[record.saga_id] = record.version;
+    sweep->due += static_cast<int>(taken.sagas.size());
+    sweep->more = taken.more;
+    wrote_ |= !taken.sagas.empty();
     return absl::OkStatus();
   }
   return absl::OkStatus();

@@ -38,15 +38,26 @@ struct LoadDueOperation {
   std::map<std::string, uint64_t> chosen;  // by the runs so far, with the version written
   std::vector<SagaRecord> loaded;
 };
-// What a heartbeat cannot do by renewing the lease: takes a new one if it was closed, sweeps up, finds the lost.
-struct HeartbeatOperation {
+// Nothing but what every transaction does first: holds the lease, or takes a new one.
+struct HoldOperation {};
+// Makes due what may have been lost on its way to its owner, and takes over a page of what closed leases own, if that
+// is wanted.
+struct SweepOperation {
   std::map<std::string, uint64_t> lost;  // Replica::lost when it was last run
-  bool swept = false;
+  int due = 0;                           // sagas of ours that are due now
+  bool more = false;                     // to take over
+};
+struct CommandOperation {
+  std::string saga_id;
+  engine::Command command;
+  Commanded commanded;
 };
 struct ReleaseOperation {};
 
 struct Operation {
-  std::variant<StartOperation, WriteOperation, LoadDueOperation, HeartbeatOperation, ReleaseOperation> what;
+  std::variant<StartOperation, WriteOperation, LoadDueOperation, SweepOperation, CommandOperation, HoldOperation,
+               ReleaseOperation>
+      what;
   absl::Status status;
   // The sagas as this transaction leaves them, to be published.
   std::vector<SagaRecord> changed;
@@ -74,7 +85,9 @@ class Batch {
   void Apply(Operation& operation, StartOperation& start);
   void Apply(Operation& operation, WriteOperation& write);
   void Apply(Operation& operation, LoadDueOperation& load);
-  void Apply(Operation& operation, HeartbeatOperation& heartbeat);
+  void Apply(Operation& operation, SweepOperation& sweep);
+  void Apply(Operation& operation, CommandOperation& command);
+  void Apply(Operation& operation, HoldOperation& hold) {}
   void Apply(Operation& operation, ReleaseOperation& release);
   absl::StatusOr<BatchEffect> Save();
   absl::Status Sweep();

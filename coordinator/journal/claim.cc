@@ -1,6 +1,7 @@
 #include "coordinator/journal/claim.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/hash/sha256.h"
 
 namespace sagamesh::journal {
@@ -9,9 +10,10 @@ ClaimOutcome DecideClaim(const KeyRow& row, const SagaRecord* holder, const Saga
                          absl::Duration content_key_window) {
   if (row.status == KeyStatus::kNone) return ClaimOutcome::kStarted;
   // Content keys are fingerprints. An explicit key stays with its payload even while it is free.
-  if (row.fingerprint != candidate.fingerprint) return ClaimOutcome::kReused;
+  if (row.fingerprint != candidate.fingerprint && !Planted(Bug::kAnswerOtherPayload)) return ClaimOutcome::kReused;
   if (row.status == KeyStatus::kFree || holder == nullptr) return ClaimOutcome::kStarted;
   if (holder->saga_id == candidate.saga_id) return ClaimOutcome::kStarted;
+  if (holder->phase == Phase::kCompensating && Planted(Bug::kFreeKeyEarly)) return ClaimOutcome::kStarted;
   if (!engine::IsFinal(holder->phase)) return ClaimOutcome::kAttached;
   if (SettleKey(*holder) == KeyStatus::kFree) return ClaimOutcome::kStarted;
   // The window frees only what has ended: a saga that is still under way keeps its key however long it takes.
@@ -28,7 +30,9 @@ KeyStatus SettleKey(const SagaRecord& record) {
     case Phase::kSucceeded:
       return KeyStatus::kDone;
     case Phase::kCompensated:
-      return record.key_kind == KeyKind::kExplicit && record.error_definite ? KeyStatus::kDone : KeyStatus::kFree;
+      return record.key_kind == KeyKind::kExplicit && (record.error_definite || Planted(Bug::kStoreTransientError))
+                 ? KeyStatus::kDone
+                 : KeyStatus::kFree;
   }
   return KeyStatus::kHeld;
 }

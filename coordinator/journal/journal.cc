@@ -2,12 +2,15 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/batch/group_commit.h"
+#include "common/fault/planted.h"
 #include "common/sql/reader.h"
 #include "common/status/error.h"
 #include "coordinator/journal/batch.h"
@@ -82,6 +85,7 @@ struct Journal::State {
         replica(clock, random, options.lease),
         heartbeats(registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit.")),
         heartbeat_session(database, sql::Access::kWrite),
+        sweep_session(database, sql::Access::kWrite),
         reader({kDomain, options.read_connections, options.max_queued_reads}, database, pool, clock),
         commit(CommitOptions(options), database, pool, clock, random, registry,
                [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
@@ -114,9 +118,14 @@ struct Journal::State {
   }
 
   absl::Status Open();
+  // For a process that has the database to itself.
+  absl::Status TakeOverAll(sql::Connection& connection);
   void Heartbeat(absl::AnyInvocable<void(absl::Status)> done);
-  // The rest of a heartbeat: a transaction, if there is anything to do.
-  void Mend(bool lease_held, absl::AnyInvocable<void(absl::Status)> done);
+  // Looks for dead leases and closes what has run out.
+  absl::StatusOr<std::map<std::string, LeaseState>> CloseDeadLeases();
+  void ForgetLeases(const std::map<std::string, LeaseState>& dead);
+  // Transactions of SweepOperation, as long as there is something to take; `due` so far.
+  void TakePages(int due, absl::AnyInvocable<void(absl::StatusOr<int>)> done);
 
   const JournalOptions options;
   sql::Database& database;
@@ -125,7 +134,8 @@ struct Journal::State {
   std::atomic<bool> opened{false};
   Replica replica;
   prometheus::Counter& heartbeats;
-  sql::Session heartbeat_session;  // its own, so that no batch holds up a renewal
+  sql::Session heartbeat_session;  // its own, so that neither a batch nor a sweep holds up a renewal
+  sql::Session sweep_session;
   sql::Reader reader;
   GroupCommit<Operation> commit;
 };
@@ -139,25 +149,29 @@ Journal::~Journal() = default;
 absl::Status Journal::State::Open() {
   SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<sql::Connection> connection, database.Connect(sql::Access::kWrite));
   SAGAMESH_RETURN_IF_ERROR(sql::Migrate(*connection, Migrations()));
-  SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&]() -> absl::Status {
-    SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection->Query("SELECT MAX(updated_ms) FROM sagas"));
-    replica.StampAfter(rows[0].Int(0));
-    return CloseOtherLeases(*connection, replica);
-  }));
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection->Query("SELECT MAX(updated_ms) FROM sagas"));
+  replica.StampAfter(rows[0].Int(0));
+  SAGAMESH_RETURN_IF_ERROR(TakeFirstLease(*connection, replica));
+  if (database.exclusive()) SAGAMESH_RETURN_IF_ERROR(TakeOverAll(*connection));
+  spdlog::info("journal: open as incarnation {}", replica.incarnation());
+  return absl::OkStatus();
+}
+
+absl::Status Journal::State::TakeOverAll(sql::Connection& connection) {
+  SAGAMESH_RETURN_IF_ERROR(CloseOtherLeases(connection, replica));
   size_t total = 0;
-  while (true) {
-    size_t taken = 0;
-    SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&]() -> absl::Status {
-      SAGAMESH_ASSIGN_OR_RETURN(const std::vector<SagaRecord> sagas,
-                                TakeOver(*connection, replica.incarnation(), replica.NowMs(), kTakeOverPageSagas));
-      taken = sagas.size();
+  Taken taken;
+  do {
+    SAGAMESH_RETURN_IF_ERROR(InTransaction(connection, [&]() -> absl::Status {
+      SAGAMESH_ASSIGN_OR_RETURN(taken,
+                                TakeOver(connection, replica.incarnation(), replica.NowMs(), kTakeOverPageSagas));
       return absl::OkStatus();
     }));
-    total += taken;
-    if (taken < kTakeOverPageSagas) break;
-  }
-  SAGAMESH_RETURN_IF_ERROR(InTransaction(*connection, [&] { return ForgetLeases(*connection, replica); }));
-  spdlog::info("journal: open as incarnation {}, {} sagas taken over", replica.incarnation(), total);
+    total += taken.sagas.size();
+  } while (taken.more);
+  if (total > 0) spdlog::info("journal: {} sagas taken over", total);
+  SAGAMESH_ASSIGN_OR_RETURN(const auto dead, FindDeadLeases(connection, replica));
+  for (const auto& [incarnation, state] : dead) SAGAMESH_RETURN_IF_ERROR(ForgetLease(connection, incarnation));
   return absl::OkStatus();
 }
 
@@ -181,7 +195,8 @@ void Journal::Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<voi
                  [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    auto& start = std::get<StartOperation>(operation.what);
                    if (status.ok()) return done(*std::move(start.claimed));
-                   if (start.attempted) state->replica.lost().Add({{start.saga.saga_id, 1}});
+                   const bool lost = start.attempted && !Planted(Bug::kLostStartForgotten);
+                   if (lost) state->replica.lost().Add({{start.saga.saga_id, 1}});
                    done(std::move(status));
                  });
 }
@@ -216,8 +231,7 @@ void Journal::LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vec
 
 void Journal::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
   if (!state_->opened) return done(DatabaseUnavailable(kDomain));
-  const bool alone = state_->database.max_writers() == 1;
-  if (alone) return state_->Mend(/*lease_held=*/true, std::move(done));
+  if (state_->database.exclusive()) return done(absl::OkStatus());
   state_->pool.Post([state = state_.get(), done = std::move(done)]() mutable { state->Heartbeat(std::move(done)); });
 }
 
@@ -228,24 +242,99 @@ void Journal::State::Heartbeat(absl::AnyInvocable<void(absl::Status)> done) {
     spdlog::warn("{}: the lease could not be renewed: {}", kDomain, held.status().ToString());
     return done(DatabaseUnavailable(kDomain));
   }
-  if (*held) heartbeats.Increment();
-  Mend(*held, std::move(done));
+  if (*held) {
+    heartbeats.Increment();
+    return done(absl::OkStatus());
+  }
+  // Closed by a peer.
+  Submit(Operation{.what = HoldOperation{}}, absl::InfiniteFuture(), Priority::kAccepted,
+         [done = std::move(done)](absl::Status status, Operation&) mutable { done(std::move(status)); });
 }
 
-void Journal::State::Mend(bool lease_held, absl::AnyInvocable<void(absl::Status)> done) {
-  if (lease_held && !replica.sweep_wanted() && replica.lost().All().empty()) return done(absl::OkStatus());
-  Submit(Operation{.what = HeartbeatOperation{}}, absl::InfiniteFuture(), Priority::kAccepted,
-         [this, done = std::move(done)](absl::Status status, Operation& operation) mutable {
-           const auto& heartbeat = std::get<HeartbeatOperation>(operation.what);
-           if (status.ok()) {
-             replica.lost().Remove(heartbeat.lost);
-             if (heartbeat.swept) replica.SweepDone();
-           }
-           done(std::move(status));
+void Journal::Sweep(absl::AnyInvocable<void(absl::StatusOr<int>)> done) {
+  if (!state_->opened) return done(DatabaseUnavailable(kDomain));
+  if (state_->database.exclusive()) return state_->TakePages(0, std::move(done));
+  state_->pool.Post([state = state_.get(), done = std::move(done)]() mutable {
+    absl::StatusOr<std::map<std::string, LeaseState>> dead = state->CloseDeadLeases();
+    if (!dead.ok()) {
+      spdlog::warn("{}: leases could not be looked at: {}", kDomain, dead.status().ToString());
+      return done(DatabaseUnavailable(kDomain));
+    }
+    state->TakePages(0, [state, dead = *std::move(dead), done = std::move(done)](absl::StatusOr<int> due) mutable {
+      if (!due.ok() || dead.empty()) return done(std::move(due));
+      state->pool.Post([state, dead = std::move(dead), due = *due, done = std::move(done)]() mutable {
+        state->ForgetLeases(dead);
+        done(due);
+      });
+    });
+  });
+}
+
+absl::StatusOr<std::map<std::string, LeaseState>> Journal::State::CloseDeadLeases() {
+  SAGAMESH_ASSIGN_OR_RETURN(sql::Connection* const connection, sweep_session.Get());
+  SAGAMESH_ASSIGN_OR_RETURN(auto dead, FindDeadLeases(*connection, replica));
+  for (auto lease = dead.begin(); lease != dead.end();) {
+    const absl::StatusOr<bool> closed =
+        lease->second == LeaseState::kOpen ? CloseIfRunOut(*connection, lease->first) : true;
+    // Its holder is in the middle of a transaction, or is not dead after all.
+    if (absl::IsAborted(closed.status()) || (closed.ok() && !*closed)) {
+      lease = dead.erase(lease);
+      continue;
+    }
+    SAGAMESH_RETURN_IF_ERROR(closed.status());
+    if (lease->second == LeaseState::kOpen) spdlog::info("the lease of incarnation {} ran out", lease->first);
+    ++lease;
+  }
+  if (!dead.empty()) replica.WantSweep();
+  return dead;
+}
+
+void Journal::State::TakePages(int due, absl::AnyInvocable<void(absl::StatusOr<int>)> done) {
+  if (!replica.sweep_wanted() && replica.lost().All().empty()) return done(due);
+  Submit(Operation{.what = SweepOperation{}}, absl::InfiniteFuture(), Priority::kAccepted,
+         [this, due, done = std::move(done)](absl::Status status, Operation& operation) mutable {
+           if (!status.ok()) return done(std::move(status));
+           const auto& sweep = std::get<SweepOperation>(operation.what);
+           replica.lost().Remove(sweep.lost);
+           if (sweep.more) return TakePages(due + sweep.due, std::move(done));
+           replica.SweepDone();
+           done(due + sweep.due);
          });
 }
 
+void Journal::State::ForgetLeases(const std::map<std::string, LeaseState>& dead) {
+  const absl::StatusOr<sql::Connection*> connection = sweep_session.Get();
+  absl::Status status = connection.status();
+  for (const auto& [incarnation, state] : dead) {
+    if (status.ok()) status = ForgetLease(**connection, incarnation);
+  }
+  if (!status.ok()) spdlog::warn("{}: closed leases stay for now: {}", kDomain, status.ToString());
+}
+
+std::string Journal::incarnation() const { return state_->replica.incarnation(); }
+
+bool Journal::alone() const { return state_->database.exclusive(); }
+
 int64_t Journal::OldestUntoldMs() const { return state_->replica.OldestUntoldMs(); }
+
+void Journal::FindOldestUntoldMs(absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) {
+  if (alone()) return done(OldestUntoldMs());
+  state_->Read<int64_t>(
+      [state = state_.get()](sql::Connection& connection) {
+        return journal::FindOldestUntoldMs(connection, state->replica);
+      },
+      std::move(done));
+}
+
+void Journal::Command(std::string saga_id, engine::Command command, absl::Time deadline,
+                      absl::AnyInvocable<void(absl::StatusOr<Commanded>)> done) {
+  Operation operation{.what = CommandOperation{.saga_id = std::move(saga_id), .command = std::move(command)}};
+  state_->Submit(std::move(operation), deadline, Priority::kNew,
+                 [done = std::move(done)](absl::Status status, Operation& operation) mutable {
+                   if (!status.ok()) return done(std::move(status));
+                   done(std::move(std::get<CommandOperation>(operation.what).commanded));
+                 });
+}
 
 void Journal::ReleaseLease(absl::AnyInvocable<void(absl::Status)> done) {
   state_->replica.Leave();

@@ -17,6 +17,7 @@
 #include "common/random/random.h"
 #include "common/sql/migrations.h"
 #include "common/sql/sql.h"
+#include "coordinator/engine/command.h"
 #include "coordinator/engine/saga.h"
 
 namespace sagamesh::journal {
@@ -48,6 +49,11 @@ struct Claimed {
 
 enum class WriteOutcome { kWritten, kFenced };
 
+struct Commanded {
+  engine::CommandOutcome outcome = engine::CommandOutcome::kNotFound;
+  std::optional<SagaRecord> saga;  // as it is now; nullopt: kNotFound
+};
+
 struct ListFilter {
   std::string definition;          // "": every
   std::optional<Phase> phase;      // nullopt: every
@@ -72,9 +78,9 @@ class Journal {
           metrics::Registry& registry, OnCommit on_commit);
   ~Journal();
 
-  // Migrates, takes a lease under a new incarnation, closes every other lease (on SQLite the file lock proves their
-  // holders dead) and makes every unfinished saga of theirs ours, in batches, with `epoch + 1` and due at once. Blocks;
-  // run it on a worker. UNAVAILABLE: run it again later. FAILED_PRECONDITION: the schema is newer than this program.
+  // Migrates and takes a lease under a new incarnation. Where one process has the database to itself, which proves
+  // every other holder of a lease dead, also does what Sweep does elsewhere. Blocks; run it on a worker. UNAVAILABLE:
+  // run it again later. FAILED_PRECONDITION: the schema is newer than this program.
   absl::Status Open();
 
   // Claims the key and inserts the saga in one transaction, by the table of docs/semantics.md. `saga` comes with id,
@@ -93,9 +99,26 @@ class Journal {
   // them (with their new version), oldest first.
   void LoadDue(int limit, absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
 
-  // Keeps the lease, by the database's clock; the caller does so every lease/3, never before the last one's `done`.
-  // Where one process has the database to itself its file lock is its lease, and nothing is written.
+  // Keeps the lease, by the database's clock, or takes a new one if a peer closed it; the caller does so every lease/3,
+  // never before the last one's `done`. Where one process has the database to itself its file lock is its lease, and
+  // nothing is written.
   void Heartbeat(absl::AnyInvocable<void(absl::Status)> done);
+
+  // Closes the leases that have run out, by the database's clock, and makes the unfinished sagas of closed leases ours,
+  // in batches, with `epoch + 1` and due at once; also what a lost answer of the database may have kept from us.
+  // Answers how many sagas are due by this. The caller does so every 2/3 of a lease, never before the last one's
+  // `done`.
+  void Sweep(absl::AnyInvocable<void(absl::StatusOr<int>)> done);
+
+  // Who this replica is now. Another one than before: what the one before owned is being taken over.
+  std::string incarnation() const;
+  // No other process has the database.
+  bool alone() const;
+
+  // Does what an operator wants of a saga, whoever owns it (engine::Apply): a takeover in one transaction, after which
+  // the saga is ours and due at once.
+  void Command(std::string saga_id, engine::Command command, absl::Time deadline,
+               absl::AnyInvocable<void(absl::StatusOr<Commanded>)> done);
 
   // Gives the lease up at shutdown: a peer may take the sagas at once.
   void ReleaseLease(absl::AnyInvocable<void(absl::Status)> done);
@@ -107,8 +130,10 @@ class Journal {
   // The sagas whose last change is at or after (`updated_ms`, `saga_id`), by (updated_ms, saga_id): to resume a watch.
   void ListChangedSince(int64_t updated_ms, std::string saga_id, int limit,
                         absl::AnyInvocable<void(absl::StatusOr<std::vector<SagaRecord>>)> done);
-  // Of the changes that OnCommit does not know yet, and of those to come, none is older.
+  // Of this replica's changes that OnCommit does not know yet, and of those to come, none is older.
   int64_t OldestUntoldMs() const;
+  // Of any replica's changes that ListChangedSince does not see yet, none will be older.
+  void FindOldestUntoldMs(absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done);
 
  private:
   struct State;

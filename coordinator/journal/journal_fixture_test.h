@@ -69,6 +69,15 @@ class Process {
   absl::Status Heartbeat() {
     return Ask<absl::Status>([&](auto done) { journal_.Heartbeat(std::move(done)); }).get();
   }
+  // How many sagas are due by it.
+  absl::StatusOr<int> Sweep() {
+    return Ask<absl::StatusOr<int>>([&](auto done) { journal_.Sweep(std::move(done)); }).get();
+  }
+  Commanded Command(const std::string& id, engine::Command::Kind kind) {
+    engine::Command command{.kind = kind, .id = MakeUuidV7(absl::UnixEpoch(), *random_), .reason = "because"};
+    return Must(Ask<absl::StatusOr<Commanded>>(
+        [&](auto done) { journal_.Command(id, std::move(command), absl::InfiniteFuture(), std::move(done)); }));
+  }
   absl::Status ReleaseLease() {
     return Ask<absl::Status>([&](auto done) { journal_.ReleaseLease(std::move(done)); }).get();
   }
@@ -126,9 +135,14 @@ class JournalTest : public ::testing::TestWithParam<sagamesh::testing::Engine> {
     process_.reset();
     process_ = std::make_unique<Process>(database_, clock_);
   }
+  // The one before is dead, and its sagas are taken over.
   void Restart() {
     Replace();
     EXPECT_OK(process_->journal().Open());
+    if (process_->journal().alone()) return;
+    process_->Execute("UPDATE leases SET expires_ms = 0 WHERE incarnation <> '" + process_->journal().incarnation() +
+                      "'");
+    EXPECT_OK(process_->Sweep());
   }
 
   SagaRecord NewSaga(const std::string& key, KeyKind kind = KeyKind::kExplicit,

@@ -57,8 +57,22 @@ struct Coordinator : InterleavedProcess {
     });
     return done->get_future();
   }
-  std::future<void> Open(std::shared_ptr<absl::Status> end) {
-    return std::async(std::launch::async, [this, end] { *end = journal.Open(); });
+  std::future<void> Compensate(const std::string& id, std::shared_ptr<absl::StatusOr<Commanded>> commanded) {
+    auto done = std::make_shared<std::promise<void>>();
+    const engine::Command command{.kind = engine::Command::Kind::kCompensate, .id = MakeUuidV7(clock.Now(), *random)};
+    journal.Command(id, command, absl::InfiniteFuture(), [done, commanded](absl::StatusOr<Commanded> found) {
+      *commanded = std::move(found);
+      done->set_value();
+    });
+    return done->get_future();
+  }
+  std::future<void> Sweep(std::shared_ptr<absl::StatusOr<int>> due) {
+    auto done = std::make_shared<std::promise<void>>();
+    journal.Sweep([done, due](absl::StatusOr<int> swept) {
+      *due = std::move(swept);
+      done->set_value();
+    });
+    return done->get_future();
   }
   SagaRecord Get(const std::string& id) {
     std::promise<SagaRecord> found;
@@ -84,6 +98,10 @@ class JournalInterleavingTest : public InterleavingTest {
     saga.input = "input";
     return saga;
   }
+  void RunOut(const std::string& incarnation) {
+    const auto connection = sql::MakeMysqlDatabase(scratch_.options())->Connect(sql::Access::kWrite);
+    EXPECT_OK((*connection)->Execute("UPDATE leases SET expires_ms = 0 WHERE incarnation = ?", {incarnation}));
+  }
   std::string NewKey() { return absl::StrCat("key-", keys_++); }
   int64_t Count(const std::string& rows) {
     const auto connection = sql::MakeMysqlDatabase(scratch_.options())->Connect(sql::Access::kWrite);
@@ -108,11 +126,13 @@ TEST_P(JournalInterleavingTest, AZombiesWriteComesBeforeTheTakeoverOrIsFenced) {
     saga.phase = Phase::kCompensating;
     const auto taker = std::make_shared<Coordinator>(scratch_.options());
     const auto write = std::make_shared<absl::Status>(absl::UnknownError("never called back"));
-    const auto open = std::make_shared<absl::Status>(absl::UnknownError("never called back"));
+    const auto swept = std::make_shared<absl::StatusOr<int>>(absl::UnknownError("never called back"));
+    EXPECT_OK(taker->journal.Open());
+    RunOut(zombie->journal.incarnation());
     return Case{{&zombie->database, [=] { return zombie->Write(saga, write); }},
-                {&taker->database, [=] { return taker->Open(open); }},
+                {&taker->database, [=] { return taker->Sweep(swept); }},
                 [=, &written, &fenced] {
-                  ASSERT_OK(*open);
+                  ASSERT_OK(*swept);
                   const SagaRecord record = taker->Get(saga.saga_id);
                   EXPECT_EQ(record.epoch, 2u);
                   EXPECT_NE(record.owner, saga.owner);
@@ -145,7 +165,7 @@ TEST_P(JournalInterleavingTest, OfTwoWhoTakeADeadOwnersSagaOneDoes) {
       const auto sagas = TakeOver(**connection, incarnation, /*stamp_ms=*/1'000'000, /*limit=*/100);
       ASSERT_OK(sagas);
       ASSERT_OK((*connection)->Commit());
-      *taken = static_cast<int>(sagas->size());
+      *taken = static_cast<int>(sagas->sagas.size());
     });
   };
   InEveryOrder([&] {
@@ -213,6 +233,36 @@ TEST_P(JournalInterleavingTest, WorkersSideBySideTakeOneNewLeaseAfterTheirsWasCl
           EXPECT_EQ(Count("leases WHERE closed = 0"), 1);
         }};
   });
+}
+
+TEST_P(JournalInterleavingTest, AnOperatorsCommandComesBeforeTheOwnersEndAndFencesItOrAfterItAndIsRefused) {
+  int before = 0;
+  int after = 0;
+  InEveryOrder([&] {
+    const auto owner = std::make_shared<Coordinator>(scratch_.options());
+    const auto peer = std::make_shared<Coordinator>(scratch_.options());
+    EXPECT_OK(owner->journal.Open());
+    EXPECT_OK(peer->journal.Open());
+    SagaRecord saga = owner->MustStart(NewSaga(NewKey(), KeyKind::kExplicit));
+    saga.phase = Phase::kSucceeded;
+    const auto write = std::make_shared<absl::Status>(absl::UnknownError("never called back"));
+    const auto commanded = std::make_shared<absl::StatusOr<Commanded>>(absl::UnknownError("never called back"));
+    return Case{{&owner->database, [=] { return owner->Write(saga, write); }},
+                {&peer->database, [=] { return peer->Compensate(saga.saga_id, commanded); }},
+                [=, &before, &after] {
+                  ASSERT_OK(*commanded);
+                  const SagaRecord record = peer->Get(saga.saga_id);
+                  const bool first = !write->ok();
+                  EXPECT_EQ((*commanded)->outcome,
+                            first ? engine::CommandOutcome::kDone : engine::CommandOutcome::kFinal);
+                  EXPECT_EQ(record.phase, first ? Phase::kCompensating : Phase::kSucceeded);
+                  EXPECT_EQ(record.owner, first ? peer->journal.incarnation() : saga.owner);
+                  EXPECT_EQ(record.epoch, first ? 2u : 1u);
+                  (first ? before : after)++;
+                }};
+  });
+  EXPECT_GT(before, 0);
+  EXPECT_GT(after, 0);
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(JournalInterleavingTest);

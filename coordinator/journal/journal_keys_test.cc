@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "coordinator/journal/journal_fixture_test.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::ServerEngines;
 using ::sagamesh::testing::SqliteEngine;
@@ -85,7 +87,7 @@ TEST_P(JournalKeysTest, AFinishedRowThatCannotBeReadIsNeverReplayedAsASuccess) {
   EXPECT_EQ(process_->Start(NewSaga("key"))->outcome, ClaimOutcome::kAttached);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, JournalKeysTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, JournalKeysTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, JournalKeysTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace

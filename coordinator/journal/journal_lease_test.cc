@@ -4,10 +4,12 @@
 #include <vector>
 
 #include "coordinator/journal/journal_fixture_test.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::IsError;
 using ::sagamesh::testing::ServerEngines;
@@ -45,6 +47,7 @@ TEST_P(JournalLeaseTest, AClosedLeaseIsNeverRenewedAndTheHeartbeatGoesOnUnderANe
   const SagaRecord saga = MustStart("key");
   process_->Execute("UPDATE leases SET closed = 1, expires_ms = 0");
   ASSERT_OK(process_->Heartbeat());
+  EXPECT_EQ(*process_->Sweep(), 1);
   const std::vector<SagaRecord> due = process_->LoadDue();
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].epoch, 2u);
@@ -80,7 +83,7 @@ TEST_P(JournalOwnFileTest, WhereOneProcessHasTheDatabaseToItselfAHeartbeatWrites
   EXPECT_FALSE(Renewed());
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, JournalLeaseTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, JournalLeaseTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, JournalLeaseTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Engines, JournalOwnFileTest, ::testing::Values(SqliteEngine()), EngineName);
 

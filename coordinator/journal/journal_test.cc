@@ -6,10 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/journal/journal_fixture_test.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh::journal {
 namespace {
 
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::ServerEngines;
 using ::sagamesh::testing::SqliteEngine;
@@ -94,7 +96,7 @@ TEST_P(JournalTest, ChangesAreReadFromAPositionOn) {
   EXPECT_EQ(process_->ChangedSince(0, "", 1).size(), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, JournalTest, ::testing::Values(SqliteEngine()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, JournalTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, JournalTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace

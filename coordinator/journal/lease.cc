@@ -3,41 +3,53 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/status/error.h"
 #include "common/uuid/uuid.h"
+#include "coordinator/engine/history.h"
 #include "coordinator/journal/rows.h"
 
 namespace sagamesh::journal {
 namespace {
 
-enum class LeaseState { kOpen, kClosed, kMissing };
-
-absl::StatusOr<LeaseState> ReadLease(sql::Connection& connection, const std::string& incarnation) {
+// nullopt: there is none.
+absl::StatusOr<std::optional<LeaseState>> ReadLease(sql::Connection& connection, const std::string& incarnation) {
   const sql::Value parameters[] = {incarnation};
   const auto rows =
       connection.Query(absl::StrCat("SELECT closed FROM leases WHERE incarnation = ?",
                                     connection.dialect() == sql::Dialect::kMysql ? " LOCK IN SHARE MODE" : ""),
                        parameters);
   if (!rows.ok()) return rows.status();
-  if (rows->empty()) return LeaseState::kMissing;
-  return (*rows)[0].Int(0) == 0 ? LeaseState::kOpen : LeaseState::kClosed;
+  if (rows->empty()) return std::optional<LeaseState>();
+  return std::optional(static_cast<LeaseState>((*rows)[0].Int(0)));
 }
 
+// Says first that nothing is told: until it is renewed, no peer lets a watch go on past what this replica may stamp.
 absl::Status InsertLease(sql::Connection& connection, const std::string& incarnation, absl::Duration lease) {
   const sql::Value parameters[] = {incarnation, absl::ToInt64Milliseconds(lease)};
   return connection
-      .Execute(absl::StrCat("INSERT INTO leases (incarnation, expires_ms, closed) VALUES (?, ",
-                            sql::NowMs(connection.dialect()), " + ?, 0)"),
+      .Execute(absl::StrCat("INSERT INTO leases (incarnation, expires_ms, closed, untold_ms) VALUES (?, ",
+                            sql::NowMs(connection.dialect()), " + ?, 0, 0)"),
                parameters)
       .status();
+}
+
+// Once the lease is there for all to see: what peers have told before does not reach past what they said then. From now
+// on the lease says so, too, so that nobody is held up, and nothing is forgotten with the leases of others.
+absl::Status StampAfterPeers(sql::Connection& connection, Replica& replica, const std::string& incarnation) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection.Query("SELECT MAX(untold_ms) FROM leases"));
+  replica.StampAfter(rows[0].Int(0));
+  const sql::Value parameters[] = {replica.OldestUntoldMs(), incarnation};
+  return connection.Execute("UPDATE leases SET untold_ms = ? WHERE incarnation = ?", parameters).status();
 }
 
 // One that is gone goes on record again, so that its sagas are found.
 absl::Status RecordClosed(sql::Connection& connection, const std::string& incarnation) {
   return sql::InsertMissing(connection, "leases", {"incarnation"}, {"incarnation", "expires_ms", "closed"},
-                            {incarnation, int64_t{0}, int64_t{1}});
+                            {incarnation, int64_t{0}, static_cast<int64_t>(LeaseState::kClosed)});
 }
 
 absl::Status DeleteLease(sql::Connection& connection, const std::string& incarnation) {
@@ -45,20 +57,21 @@ absl::Status DeleteLease(sql::Connection& connection, const std::string& incarna
   return connection.Execute("DELETE FROM leases WHERE incarnation = ?", parameters).status();
 }
 
-// What a takeover makes of a row.
-void Take(SagaRow& saga, const std::string& incarnation, int64_t stamp_ms) {
+// What a takeover makes of a row. Who died while the saga waited in its row, or gave its lease up, did not die of it.
+void Take(SagaRow& saga, const std::string& incarnation, bool died, int64_t stamp_ms) {
   engine::SagaRecord& record = saga.record;
+  const bool died_with_it = died && !saga.due_ms.has_value();
   record.owner = incarnation;
-  record.epoch++;
+  if (!Planted(Bug::kReuseEpoch)) record.epoch++;
   record.version++;
-  record.updated = absl::FromUnixMillis(stamp_ms);
+  record.updated = std::max(record.updated, absl::FromUnixMillis(stamp_ms));
   saga.dirty = true;
-  if (saga.readable && record.takeovers >= kTakeoversMax) {
-    record.phase = engine::Phase::kParked;
-    record.park_reason = absl::StrCat("TAKEN_OVER_WITHOUT_PROGRESS: ", record.takeovers, " owners in a row");
+  if (saga.readable && died_with_it && record.takeovers >= kTakeoversMax) {
+    engine::Park(record, absl::StrCat("TAKEN_OVER_WITHOUT_PROGRESS: ", record.takeovers, " owners in a row"),
+                 record.updated);
     spdlog::error("saga {} is parked: {}", record.saga_id, record.park_reason);
   }
-  record.takeovers++;
+  if (died_with_it) record.takeovers++;
   const bool parked = record.phase == engine::Phase::kParked;
   saga.open_owner = parked ? std::nullopt : std::optional<std::string>(incarnation);
   saga.due_ms = parked ? std::nullopt : std::optional<int64_t>(stamp_ms);
@@ -82,6 +95,11 @@ bool Replica::Renew(const std::string& old, const std::string& next) {
   incarnation_ = next;
   sweep_wanted_ = true;
   return true;
+}
+
+void Replica::WantSweep() {
+  MutexLock lock(mutex_);
+  sweep_wanted_ = true;
 }
 
 bool Replica::sweep_wanted() const {
@@ -115,9 +133,11 @@ int64_t Replica::NowMs() const {
   return NextStampMs();
 }
 
-int64_t Replica::OldestUntoldMs() const {
+int64_t Replica::OldestUntoldMs() {
   MutexLock lock(mutex_);
-  return untold_ms_.empty() ? NextStampMs() : *untold_ms_.begin();
+  if (!untold_ms_.empty()) return *untold_ms_.begin();
+  last_stamp_ms_ = NextStampMs();  // what is said is kept, if the clock is set back too
+  return last_stamp_ms_;
 }
 
 void Replica::StampAfter(int64_t stamp_ms) {
@@ -155,82 +175,137 @@ SagaVersions::Map SagaVersions::All() const {
   return versions;
 }
 
-absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& replica, bool& wrote) {
+absl::Status TakeFirstLease(sql::Connection& connection, Replica& replica) {
+  const std::string incarnation = replica.incarnation();
+  SAGAMESH_ASSIGN_OR_RETURN(const std::optional<LeaseState> state, ReadLease(connection, incarnation));
+  if (!state.has_value()) SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica.lease()));
+  return StampAfterPeers(connection, replica, incarnation);
+}
+
+absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& replica) {
   while (true) {
     const std::string incarnation = replica.incarnation();
-    SAGAMESH_ASSIGN_OR_RETURN(const LeaseState state, ReadLease(connection, incarnation));
-    if (state == LeaseState::kOpen) return incarnation;
+    SAGAMESH_ASSIGN_OR_RETURN(const std::optional<LeaseState> state, ReadLease(connection, incarnation));
+    if (state == LeaseState::kOpen || Planted(Bug::kInsertUnderClosedLease)) return incarnation;
     if (replica.leaving()) return absl::FailedPreconditionError("the lease is given up");
-    if (state == LeaseState::kMissing) SAGAMESH_RETURN_IF_ERROR(RecordClosed(connection, incarnation));
-    std::string renewed = replica.NewIncarnation();
+    if (!state.has_value()) SAGAMESH_RETURN_IF_ERROR(RecordClosed(connection, incarnation));
+    const std::string renewed = replica.NewIncarnation();
     SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, renewed, replica.lease()));
-    wrote = true;
+    SAGAMESH_RETURN_IF_ERROR(connection.Commit());
+    SAGAMESH_RETURN_IF_ERROR(StampAfterPeers(connection, replica, renewed));
     if (replica.Renew(incarnation, renewed)) {
       spdlog::warn("the lease of incarnation {} was closed; this is {} now", incarnation, renewed);
-      return renewed;
+    } else {
+      // A transaction of ours beside this one took a new lease.
+      SAGAMESH_RETURN_IF_ERROR(DeleteLease(connection, renewed));
     }
-    // A transaction of ours beside this one took a new lease: wait for its row, and go on under it.
-    SAGAMESH_RETURN_IF_ERROR(DeleteLease(connection, renewed));
+    SAGAMESH_RETURN_IF_ERROR(connection.Begin());
   }
 }
 
 absl::StatusOr<bool> ExtendLease(sql::Connection& connection, Replica& replica) {
-  const sql::Value parameters[] = {absl::ToInt64Milliseconds(replica.lease()), replica.incarnation()};
+  const sql::Value parameters[] = {absl::ToInt64Milliseconds(replica.lease()), replica.OldestUntoldMs(),
+                                   replica.incarnation()};
   SAGAMESH_ASSIGN_OR_RETURN(
       const int64_t changed,
       connection.Execute(absl::StrCat("UPDATE leases SET expires_ms = ", sql::NowMs(connection.dialect()),
-                                      " + ? WHERE incarnation = ? AND closed = 0"),
+                                      " + ?, untold_ms = ? WHERE incarnation = ? AND closed = 0"),
                          parameters));
   return changed > 0;
 }
 
-absl::Status CloseLease(sql::Connection& connection, Replica& replica) {
+absl::StatusOr<std::map<std::string, LeaseState>> FindDeadLeases(sql::Connection& connection, const Replica& replica) {
   const sql::Value parameters[] = {replica.incarnation()};
-  return connection.Execute("UPDATE leases SET closed = 1 WHERE incarnation = ?", parameters).status();
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> rows,
+      connection.Query(absl::StrCat("SELECT incarnation, closed FROM leases WHERE incarnation <> ? AND (closed <> 0 OR "
+                                    "expires_ms < ",
+                                    sql::NowMs(connection.dialect()), ")"),
+                       parameters));
+  std::map<std::string, LeaseState> leases;
+  for (const sql::Row& row : rows) leases[row.Text(0)] = static_cast<LeaseState>(row.Int(1));
+  return leases;
 }
 
-absl::Status CloseOtherLeases(sql::Connection& connection, Replica& replica) {
-  const std::string incarnation = replica.incarnation();
-  SAGAMESH_ASSIGN_OR_RETURN(const LeaseState state, ReadLease(connection, incarnation));
-  if (state == LeaseState::kMissing) {
-    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica.lease()));
-  }
+absl::StatusOr<bool> CloseIfRunOut(sql::Connection& connection, const std::string& incarnation) {
   const sql::Value parameters[] = {incarnation};
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const int64_t changed,
+      connection.Execute(absl::StrCat("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0 AND "
+                                      "expires_ms < ",
+                                      sql::NowMs(connection.dialect())),
+                         parameters));
+  return changed > 0;
+}
+
+absl::Status CloseOtherLeases(sql::Connection& connection, const Replica& replica) {
+  const sql::Value parameters[] = {replica.incarnation()};
   return connection.Execute("UPDATE leases SET closed = 1 WHERE closed = 0 AND incarnation <> ?", parameters).status();
 }
 
-absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, const std::string& incarnation,
-                                                         int64_t stamp_ms, int limit) {
-  const sql::Value parameters[] = {int64_t{limit}};
-  SAGAMESH_ASSIGN_OR_RETURN(
-      const std::vector<sql::Row> found,
-      connection.Query(
-          "SELECT saga_id, open_owner FROM sagas WHERE open_owner IN (SELECT incarnation FROM leases WHERE "
-          "closed = 1) ORDER BY saga_id LIMIT ?",
-          parameters));
-  std::vector<std::string> ids;
-  for (const sql::Row& row : found) ids.push_back(row.Text(0));
-  SAGAMESH_ASSIGN_OR_RETURN(SagaRows sagas, LoadSagas(connection, ids));
-  std::vector<engine::SagaRecord> taken;
-  for (const sql::Row& row : found) {
-    // Another taker may have been faster, before the rows were locked.
-    const auto saga = sagas.find(row.Text(0));
-    if (saga == sagas.end() || saga->second.open_owner != row.Text(1)) continue;
-    Take(saga->second, incarnation, stamp_ms);
-    taken.push_back(saga->second.record);
-  }
-  SAGAMESH_RETURN_IF_ERROR(SaveSagas(connection, sagas).status());
-  return taken;
-}
-
-absl::Status ForgetLeases(sql::Connection& connection, Replica& replica) {
-  const sql::Value parameters[] = {replica.incarnation()};
+absl::Status ForgetLease(sql::Connection& connection, const std::string& incarnation) {
+  const sql::Value parameters[] = {incarnation, incarnation};
   return connection
       .Execute(
-          "DELETE FROM leases WHERE closed = 1 AND incarnation <> ? AND NOT EXISTS "
-          "(SELECT 1 FROM sagas WHERE sagas.open_owner = leases.incarnation)",
+          "DELETE FROM leases WHERE incarnation = ? AND closed <> 0 AND NOT EXISTS "
+          "(SELECT 1 FROM sagas WHERE open_owner = ?)",
           parameters)
       .status();
+}
+
+absl::StatusOr<int64_t> FindOldestUntoldMs(sql::Connection& connection, const Replica& replica) {
+  const std::string incarnation = replica.incarnation();
+  const sql::Value parameters[] = {incarnation};
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> leases,
+      connection.Query("SELECT incarnation, untold_ms FROM leases WHERE closed = 0 OR incarnation = ?", parameters));
+  bool on_record = false;
+  int64_t oldest_ms = std::numeric_limits<int64_t>::max();
+  for (const sql::Row& lease : leases) {
+    on_record |= lease.Text(0) == incarnation;
+    oldest_ms = std::min(oldest_ms, lease.Int(1));
+  }
+  if (!on_record) return absl::UnavailableError("this replica has no lease");
+  return oldest_ms;
+}
+
+absl::Status GiveUpLease(sql::Connection& connection, const Replica& replica) {
+  const sql::Value parameters[] = {static_cast<int64_t>(LeaseState::kGivenUp), replica.incarnation()};
+  return connection.Execute("UPDATE leases SET closed = ? WHERE incarnation = ?", parameters).status();
+}
+
+absl::StatusOr<Taken> TakeOver(sql::Connection& connection, const std::string& incarnation, int64_t stamp_ms,
+                               int limit) {
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> leases,
+                            connection.Query("SELECT incarnation, closed FROM leases WHERE closed <> 0"));
+  std::map<std::string, LeaseState> owners;
+  std::vector<sql::Value> parameters;
+  for (const sql::Row& lease : leases) {
+    owners[lease.Text(0)] = static_cast<LeaseState>(lease.Int(1));
+    parameters.push_back(lease.Text(0));
+  }
+  if (owners.empty()) return Taken();
+  parameters.push_back(int64_t{limit});
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> found,
+      connection.Query(absl::StrCat("SELECT saga_id FROM sagas WHERE open_owner IN (", sql::Placeholders(owners.size()),
+                                    ") ORDER BY open_owner, due_ms, saga_id LIMIT ?"),
+                       parameters));
+  std::vector<std::string> ids;
+  for (const sql::Row& row : found) ids.push_back(row.Text(0));
+  std::sort(ids.begin(), ids.end());
+  SAGAMESH_ASSIGN_OR_RETURN(SagaRows rows, LoadSagas(connection, ids));
+  Taken taken;
+  taken.more = found.size() == static_cast<size_t>(limit);
+  for (auto& [id, saga] : rows) {
+    // Another taker may have been faster, before the rows were locked.
+    const auto owner = saga.open_owner.has_value() ? owners.find(*saga.open_owner) : owners.end();
+    if (owner == owners.end()) continue;
+    Take(saga, incarnation, owner->second == LeaseState::kClosed, stamp_ms);
+    taken.sagas.push_back(saga.record);
+  }
+  SAGAMESH_RETURN_IF_ERROR(SaveSagas(connection, rows).status());
+  return taken;
 }
 
 }  // namespace sagamesh::journal

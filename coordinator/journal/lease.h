@@ -19,8 +19,15 @@
 
 namespace sagamesh::journal {
 
-// A saga that this many owners in a row took over without a write of theirs is parked by the next.
+// A saga that this many owners in a row took over and died with, without a write of theirs, is parked by the next.
 inline constexpr uint32_t kTakeoversMax = 3;
+
+// How a lease ended.
+enum class LeaseState {
+  kOpen = 0,
+  kClosed = 1,   // by a peer: its holder was not heard of in time
+  kGivenUp = 2,  // by its holder
+};
 
 class Replica;
 
@@ -73,6 +80,8 @@ class Replica {
   std::string NewIncarnation();
   // `next` comes after `old`, whose sagas are to be swept up; false if another transaction of ours was faster.
   bool Renew(const std::string& old, const std::string& next);
+  // There are sagas of closed leases to be taken over.
+  void WantSweep();
   bool sweep_wanted() const;
   void SweepDone();
 
@@ -80,7 +89,7 @@ class Replica {
   // What a stamp would be that is taken now.
   int64_t NowMs() const;
   // Transactions side by side are told in any order: a change that is not told yet has at least this stamp.
-  int64_t OldestUntoldMs() const;
+  int64_t OldestUntoldMs();
 
   // From now on a closed lease is not replaced.
   void Leave();
@@ -112,27 +121,44 @@ class Replica {
   SagaVersions doubted_;
 };
 
-// By the database's clock, and only if the lease is open: false if it was closed or is gone. One statement, which needs
-// no transaction around it.
+// Each of the following is one statement or more that need no transaction around them.
+
+// The replica's first lease, unless it has it already. From then on every stamp comes after what its peers have told
+// their watchers.
+absl::Status TakeFirstLease(sql::Connection& connection, Replica& replica);
+// By the database's clock, and only if the lease is open: false if it was closed or is gone. Says what is told, too.
 absl::StatusOr<bool> ExtendLease(sql::Connection& connection, Replica& replica);
+// The leases of others that are closed, or have run out by the database's clock.
+absl::StatusOr<std::map<std::string, LeaseState>> FindDeadLeases(sql::Connection& connection, const Replica& replica);
+// By a conditional write, after which its holder can never renew it; waits for the transactions that its holder has
+// under way. False if it was renewed meanwhile.
+absl::StatusOr<bool> CloseIfRunOut(sql::Connection& connection, const std::string& incarnation);
+// Every other one: for a process that has the database to itself.
+absl::Status CloseOtherLeases(sql::Connection& connection, const Replica& replica);
+// Deletes a closed lease if it owns nothing any more.
+absl::Status ForgetLease(sql::Connection& connection, const std::string& incarnation);
+// Of the changes of any replica that are not committed yet, and of those to come, none is older; as the leases say it.
+// What this replica knows of itself since does not count: a peer that comes now stamps after what the leases say.
+// UNAVAILABLE if this replica's own lease is gone.
+absl::StatusOr<int64_t> FindOldestUntoldMs(sql::Connection& connection, const Replica& replica);
 
 // The following run in a transaction that is open.
 
 // Reads this replica's lease under a shared lock, and returns its incarnation. If the lease is closed or gone, takes a
-// new one: what the old one began is then fenced, and `wrote` is set. FAILED_PRECONDITION if the replica is leaving.
-absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& replica, bool& wrote);
+// new one in a transaction of its own, and begins the caller's anew: what the old one began is then fenced. Must come
+// first in its transaction. FAILED_PRECONDITION if the replica is leaving.
+absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& replica);
 
-absl::Status CloseLease(sql::Connection& connection, Replica& replica);
-// On an engine whose file lock proves every other holder dead.
-absl::Status CloseOtherLeases(sql::Connection& connection, Replica& replica);
+absl::Status GiveUpLease(sql::Connection& connection, const Replica& replica);
 
+struct Taken {
+  std::vector<engine::SagaRecord> sagas;
+  bool more = false;  // there may be more to take
+};
 // Makes up to `limit` open sagas of closed leases ours, with `epoch + 1` and due at once; what cannot be read, and what
-// nobody makes progress with, is parked. Returns them.
-absl::StatusOr<std::vector<engine::SagaRecord>> TakeOver(sql::Connection& connection, const std::string& incarnation,
-                                                         int64_t stamp_ms, int limit);
-
-// Deletes closed leases that own nothing any more.
-absl::Status ForgetLeases(sql::Connection& connection, Replica& replica);
+// nobody makes progress with, is parked.
+absl::StatusOr<Taken> TakeOver(sql::Connection& connection, const std::string& incarnation, int64_t stamp_ms,
+                               int limit);
 
 }  // namespace sagamesh::journal
 

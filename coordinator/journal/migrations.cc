@@ -68,7 +68,11 @@ std::vector<std::string> ForMysql(const std::vector<Table>& tables) {
 }  // namespace
 
 std::vector<sql::Migration> Migrations() {
-  return {{.version = 1, .name = "journal", .statements = ForSqlite(Tables()), .mysql_statements = ForMysql(Tables())}};
+  return {
+      {.version = 1, .name = "journal", .statements = ForSqlite(Tables()), .mysql_statements = ForMysql(Tables())},
+      // What a replica stamps from now on, and has not committed yet, is not older.
+      {.version = 2, .name = "untold", .columns = {{"leases", "untold_ms", "BIGINT NOT NULL DEFAULT 0"}}},
+  };
 }
 
 }  // namespace sagamesh::journal

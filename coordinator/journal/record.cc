@@ -4,6 +4,30 @@
 #include "coordinator/journal/record.pb.h"
 
 namespace sagamesh::journal {
+namespace {
+
+void EncodeHistoryEntry(const engine::HistoryEntry& entry, internal::StoredHistoryEntry& stored) {
+  stored.set_time_ms(absl::ToUnixMillis(entry.time));
+  stored.set_event(static_cast<uint32_t>(entry.event));
+  stored.set_reason(entry.reason);
+  stored.set_before(static_cast<uint32_t>(entry.before));
+  stored.set_after(static_cast<uint32_t>(entry.after));
+  stored.set_command_id(entry.command_id);
+  stored.set_principal(entry.principal);
+}
+
+// What a later program wrote keeps its number.
+engine::HistoryEntry DecodeHistoryEntry(const internal::StoredHistoryEntry& stored) {
+  return {.time = absl::FromUnixMillis(stored.time_ms()),
+          .event = static_cast<engine::HistoryEvent>(stored.event()),
+          .reason = stored.reason(),
+          .before = static_cast<engine::Phase>(stored.before()),
+          .after = static_cast<engine::Phase>(stored.after()),
+          .command_id = stored.command_id(),
+          .principal = stored.principal()};
+}
+
+}  // namespace
 
 std::string EncodeRecord(const engine::SagaRecord& record) {
   internal::StoredSaga stored;
@@ -29,6 +53,9 @@ std::string EncodeRecord(const engine::SagaRecord& record) {
   stored.set_failed_step(record.failed_step);
   stored.set_park_reason(record.park_reason);
   stored.set_compensation_attempts(record.compensation_attempts);
+  for (const engine::HistoryEntry& entry : record.history) EncodeHistoryEntry(entry, *stored.add_history());
+  stored.set_history_dropped(record.history_dropped);
+  stored.set_epoch_met(record.epoch_met);
   // No maps in it, so the bytes are deterministic.
   return stored.SerializeAsString();
 }
@@ -67,6 +94,12 @@ absl::Status DecodeRecord(absl::string_view bytes, engine::SagaRecord& record) {
   record.failed_step = stored.failed_step();
   record.park_reason = stored.park_reason();
   record.compensation_attempts = stored.compensation_attempts();
+  record.history.clear();
+  for (const internal::StoredHistoryEntry& entry : stored.history()) {
+    record.history.push_back(DecodeHistoryEntry(entry));
+  }
+  record.history_dropped = stored.history_dropped();
+  record.epoch_met = stored.epoch_met();
   return absl::OkStatus();
 }
 

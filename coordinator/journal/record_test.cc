@@ -61,6 +61,41 @@ void ExpectExample(const SagaRecord& record) {
   EXPECT_EQ(record.compensation_attempts, example.compensation_attempts);
 }
 
+SagaRecord ExampleWithHistory() {
+  SagaRecord record = Example();
+  record.epoch_met = 41;
+  record.history_dropped = 2;
+  record.history = {{.time = absl::FromUnixMillis(1'800'000'000'001),
+                     .event = engine::HistoryEvent::kParked,
+                     .reason = "COMPENSATION_REFUSED: no",
+                     .before = engine::Phase::kCompensating,
+                     .after = engine::Phase::kParked},
+                    {.time = absl::FromUnixMillis(1'800'000'000'002),
+                     .event = engine::HistoryEvent::kRetryCommand,
+                     .reason = "orders is back",
+                     .before = engine::Phase::kParked,
+                     .after = engine::Phase::kCompensating,
+                     .command_id = "command-1",
+                     .principal = "ana"}};
+  return record;
+}
+
+void ExpectExampleWithHistory(const SagaRecord& record) {
+  const SagaRecord example = ExampleWithHistory();
+  EXPECT_EQ(record.epoch_met, example.epoch_met);
+  EXPECT_EQ(record.history_dropped, example.history_dropped);
+  ASSERT_EQ(record.history.size(), example.history.size());
+  for (size_t i = 0; i < example.history.size(); i++) {
+    EXPECT_EQ(record.history[i].time, example.history[i].time);
+    EXPECT_EQ(record.history[i].event, example.history[i].event);
+    EXPECT_EQ(record.history[i].reason, example.history[i].reason);
+    EXPECT_EQ(record.history[i].before, example.history[i].before);
+    EXPECT_EQ(record.history[i].after, example.history[i].after);
+    EXPECT_EQ(record.history[i].command_id, example.history[i].command_id);
+    EXPECT_EQ(record.history[i].principal, example.history[i].principal);
+  }
+}
+
 std::string Golden(const std::string& name) {
   std::ifstream file(std::string(SAGAMESH_JOURNAL_TESTDATA) + "/" + name);
   std::stringstream text;
@@ -70,8 +105,9 @@ std::string Golden(const std::string& name) {
 
 TEST(RecordTest, WhatWasEncodedIsDecoded) {
   SagaRecord record;
-  ASSERT_OK(DecodeRecord(EncodeRecord(Example()), record));
+  ASSERT_OK(DecodeRecord(EncodeRecord(ExampleWithHistory()), record));
   ExpectExample(record);
+  ExpectExampleWithHistory(record);
 }
 
 TEST(RecordTest, TheGoldenRecordOfFormat1IsReadable) {
@@ -80,6 +116,21 @@ TEST(RecordTest, TheGoldenRecordOfFormat1IsReadable) {
   SagaRecord record;
   ASSERT_OK(DecodeRecord(golden, record)) << "the bytes now: " << absl::BytesToHexString(EncodeRecord(Example()));
   ExpectExample(record);
+}
+
+TEST(RecordTest, TheGoldenRecordWithAHistoryIsReadable) {
+  SagaRecord record;
+  ASSERT_OK(DecodeRecord(Golden("record_v1_history.hex"), record))
+      << "the bytes now: " << absl::BytesToHexString(EncodeRecord(ExampleWithHistory()));
+  ExpectExample(record);
+  ExpectExampleWithHistory(record);
+}
+
+TEST(RecordTest, WhatARecordHadBeforeItIsReadIsGone) {
+  SagaRecord record = ExampleWithHistory();
+  ASSERT_OK(DecodeRecord(Golden("record_v1.hex"), record));
+  EXPECT_TRUE(record.history.empty());
+  EXPECT_EQ(record.epoch_met, 0u);
 }
 
 TEST(RecordTest, DamagedBytesAreDataLoss) {

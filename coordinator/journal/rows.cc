@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/status/error.h"
 #include "coordinator/journal/record.h"
 
@@ -74,7 +75,7 @@ absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::vect
   StoredKeys keys;
   if (hashes.empty()) return keys;
   for (const std::string& hash : hashes) keys[hash];
-  if (connection.dialect() == sql::Dialect::kMysql) {
+  if (connection.dialect() == sql::Dialect::kMysql && !Planted(Bug::kReadKeysUnlocked)) {
     constexpr absl::string_view kHash[] = {"key_hash"};
     std::vector<sql::Value> values;
     for (const auto& [hash, key] : keys) values.push_back(hash);

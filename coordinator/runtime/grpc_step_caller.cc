@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/exec/in_flight.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/metadata.h"
-#include "common/rpc/server.h"
 #include "common/rpc/status.h"
 
 namespace sagamesh::runtime {

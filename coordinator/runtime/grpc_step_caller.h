@@ -13,7 +13,7 @@ namespace sagamesh::runtime {
 // that has no target answers UNIMPLEMENTED. The destructor cancels what is under way and waits for its end.
 class GrpcStepCaller final : public StepCaller {
  public:
-  // Service ("orders.v1.OrdersService") to target ("127.0.0.1:50052").
+  // Service ("orders.v1.OrdersService") to target (common/rpc/target.h).
   explicit GrpcStepCaller(const std::map<std::string, std::string>& targets);
   ~GrpcStepCaller() override;
 

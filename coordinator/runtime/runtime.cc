@@ -5,7 +5,9 @@
 #include <functional>
 #include <utility>
 
+#include "common/fault/planted.h"
 #include "common/uuid/uuid.h"
+#include "coordinator/engine/history.h"
 #include "coordinator/runtime/crash_points.h"
 #include "coordinator/runtime/errors.h"
 #include "coordinator/runtime/shard.h"
@@ -29,7 +31,11 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
   // Claims the request's key; a saga that starts is in memory when `done` is called.
   void Claim(Request request, StartCallback done);
   void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
-  void LoadDue();
+  void Command(std::string saga_id, engine::Command command, absl::Time deadline, CommandCallback done);
+  // Looks for due sagas now, and again and again.
+  void Recover() { LoadDue(/*once=*/false); }
+  void TakeUpDue() { LoadDue(/*once=*/true); }
+  void DropStrangers(const std::string& owner);
   void Drain() { draining_ = true; }
   void SendCallersAway();
   int inflight() const { return shared_.inflight.count(); }
@@ -38,8 +44,10 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
   SagaRecord MakeRecord(Request request);
   void Adopt(SagaRecord record, bool recovered);
   void ParkUnknownDefinition(SagaRecord record);
-  void DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>> records);
-  void LoadDueAfter(absl::Duration delay);
+  // `once`: until there are no more, beside the endless look.
+  void LoadDue(bool once);
+  void DueLoaded(int wanted, bool once, absl::StatusOr<std::vector<SagaRecord>> records);
+  void LoadDueAfter(absl::Duration delay, bool once);
   void WaitForDeferred(absl::Duration waited);
   Shard& ShardOf(const std::string& saga_id) { return *shards_[std::hash<std::string>{}(saga_id) % shards_.size()]; }
 
@@ -105,11 +113,16 @@ void Runtime::Impl::Adopt(SagaRecord record, bool recovered) {
 
 // A row of a definition that this program does not know (a downgrade) never stops a start.
 void Runtime::Impl::ParkUnknownDefinition(SagaRecord record) {
-  record.phase = engine::Phase::kParked;
-  record.park_reason = "DEFINITION_UNKNOWN: " + record.definition;
-  shared_.journal.Write(std::move(record), std::nullopt,
-                        [self = shared_from_this()](absl::StatusOr<journal::WriteOutcome>, SagaRecord) {
-                          self->shared_.inflight.Leave();
+  SagaRecord parked = record;
+  engine::Park(parked, "DEFINITION_UNKNOWN: " + record.definition, shared_.clock.Now());
+  shared_.journal.Write(std::move(parked), std::nullopt,
+                        [self = shared_from_this(), record = std::move(record)](
+                            absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord) mutable {
+                          if (outcome.ok()) return self->shared_.inflight.Leave();
+                          self->shards_[0]->loop().PostAfter(self->shared_.options.due_poll_interval,
+                                                             [self, record = std::move(record)]() mutable {
+                                                               self->ParkUnknownDefinition(std::move(record));
+                                                             });
                         });
 }
 
@@ -120,50 +133,67 @@ void Runtime::Impl::Attach(const std::string& saga_id, absl::Time deadline, Answ
   });
 }
 
+void Runtime::Impl::Command(std::string saga_id, engine::Command command, absl::Time deadline, CommandCallback done) {
+  if (draining_) return done(error::ShuttingDown());
+  command.id = MakeUuidV7(shared_.clock.Now(), shared_.random);
+  const engine::Command::Kind kind = command.kind;
+  shared_.journal.Command(
+      std::move(saga_id), std::move(command), deadline,
+      [self = shared_from_this(), kind, done = std::move(done)](absl::StatusOr<journal::Commanded> commanded) mutable {
+        if (commanded.ok()) self->shared_.metrics.Commanded(kind, commanded->outcome);
+        if (commanded.ok() && commanded->outcome == engine::CommandOutcome::kDone) self->TakeUpDue();
+        done(std::move(commanded));
+      });
+}
+
 void Runtime::Impl::SendCallersAway() {
   for (const std::shared_ptr<Shard>& shard : shards_) {
     shard->loop().Post([shard] { shard->SendCallersAway(); });
   }
 }
 
-void Runtime::Impl::LoadDue() {
+void Runtime::Impl::DropStrangers(const std::string& owner) {
+  for (const std::shared_ptr<Shard>& shard : shards_) {
+    shard->loop().Post([shard, owner] { shard->DropStrangers(owner); });
+  }
+}
+
+void Runtime::Impl::LoadDue(bool once) {
   if (draining_) return;
   // Accepted sagas go before new ones: what waits in rows has a page of room that new sagas cannot fill.
   const int room = shared_.options.max_inflight_sagas + shared_.options.due_page_sagas - shared_.inflight.count();
   const int wanted = std::min(shared_.options.due_page_sagas, room);
-  if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval);
-  shared_.journal.LoadDue(wanted,
-                          [self = shared_from_this(), wanted](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
-                            self->DueLoaded(wanted, std::move(records));
-                          });
+  if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval, once);
+  shared_.journal.LoadDue(
+      wanted, [self = shared_from_this(), wanted, once](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
+        self->DueLoaded(wanted, once, std::move(records));
+      });
 }
 
-void Runtime::Impl::DueLoaded(int wanted, absl::StatusOr<std::vector<SagaRecord>> records) {
-  if (!records.ok()) return LoadDueAfter(shared_.options.due_poll_interval);
+void Runtime::Impl::DueLoaded(int wanted, bool once, absl::StatusOr<std::vector<SagaRecord>> records) {
+  if (!records.ok()) return LoadDueAfter(shared_.options.due_poll_interval, once);
   const int loaded = static_cast<int>(records->size());
   for (SagaRecord& record : *records) {
     shared_.inflight.Enter();
     Adopt(std::move(record), /*recovered=*/true);
   }
-  // The count is of what this process left in rows; what an earlier owner left was due at once.
-  const int deferred = shared_.deferred;
-  shared_.deferred -= std::min(deferred, loaded);
-  if (loaded == wanted) return LoadDueAfter(absl::ZeroDuration());
-  WaitForDeferred(absl::ZeroDuration());
+  if (loaded == wanted) return LoadDueAfter(absl::ZeroDuration(), once);
+  if (!once) WaitForDeferred(absl::ZeroDuration());
 }
 
-void Runtime::Impl::LoadDueAfter(absl::Duration delay) {
-  shards_[0]->loop().PostAfter(delay, [self = shared_from_this()] { self->LoadDue(); });
+void Runtime::Impl::LoadDueAfter(absl::Duration delay, bool once) {
+  shards_[0]->loop().PostAfter(delay, [self = shared_from_this(), once] { self->LoadDue(once); });
 }
 
-// Looks often only while this process knows of sagas that wait in their rows, so that at rest it leaves its database
+// Looks often only while sagas wait in their rows that this process left there, so that at rest it leaves its database
 // alone; now and then all the same, since others become due there too (starts whose COMMIT was reported lost).
 void Runtime::Impl::WaitForDeferred(absl::Duration waited) {
   const absl::Duration interval = shared_.options.due_poll_interval;
-  shards_[0]->loop().PostAfter(interval, [self = shared_from_this(), waited = waited + interval] {
+  shards_[0]->loop().PostAfter(interval, [self = shared_from_this(), interval, waited = waited + interval] {
     if (self->draining_) return;
-    const bool due = self->shared_.deferred > 0 || waited >= self->shared_.options.due_poll_at_rest;
-    if (due) return self->LoadDue();
+    const absl::Time until = absl::FromUnixMillis(self->shared_.deferred_until_ms) + 2 * interval;
+    const bool due = self->shared_.clock.Now() <= until || waited >= self->shared_.options.due_poll_at_rest;
+    if (due && !Planted(Bug::kDeferredForgotten)) return self->Recover();
     self->WaitForDeferred(waited);
   });
 }
@@ -191,7 +221,15 @@ void Runtime::Run(Request request, AnswerCallback done) {
 
 void Runtime::Start(Request request, StartCallback done) { impl_->Claim(std::move(request), std::move(done)); }
 
-void Runtime::Recover() { impl_->LoadDue(); }
+void Runtime::Command(std::string saga_id, engine::Command command, absl::Time deadline, CommandCallback done) {
+  impl_->Command(std::move(saga_id), std::move(command), deadline, std::move(done));
+}
+
+void Runtime::Recover() { impl_->Recover(); }
+
+void Runtime::TakeUpDue() { impl_->TakeUpDue(); }
+
+void Runtime::DropStrangers(const std::string& owner) { impl_->DropStrangers(owner); }
 
 void Runtime::Drain() { impl_->Drain(); }
 

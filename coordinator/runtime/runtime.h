@@ -14,6 +14,7 @@
 #include "common/metrics/metrics.h"
 #include "common/random/random.h"
 #include "common/rpc/call_context.h"
+#include "coordinator/engine/command.h"
 #include "coordinator/engine/definition.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/journal/journal.h"
@@ -31,7 +32,7 @@ struct RuntimeOptions {
   CrashAt crash_at;  // one of crash_points.h
   // How often due sagas are looked for while there are some, and otherwise.
   absl::Duration due_poll_interval = absl::Seconds(1);
-  absl::Duration due_poll_at_rest = absl::Seconds(5);
+  absl::Duration due_poll_at_rest = absl::Seconds(10);
   int due_page_sagas = 256;
 };
 
@@ -51,6 +52,7 @@ class Runtime {
   // journal's database is away).
   using AnswerCallback = runtime::AnswerCallback;
   using StartCallback = absl::AnyInvocable<void(absl::StatusOr<journal::Claimed>)>;
+  using CommandCallback = absl::AnyInvocable<void(absl::StatusOr<journal::Commanded>)>;
 
   // All references outlive the runtime; `loops` has at least one.
   Runtime(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
@@ -65,8 +67,16 @@ class Runtime {
   // The same, but answers as soon as the saga is durable.
   void Start(Request request, StartCallback done);
 
+  // Gives an operator's command to a saga, wherever it is; done, the saga goes on here. The command's id is made here.
+  void Command(std::string saga_id, engine::Command command, absl::Time deadline, CommandCallback done);
+
   // Takes up the sagas that Journal::Open left due, in pages, and goes on looking for due ones. Call once.
   void Recover();
+  // Takes up what is due now, without waiting for the next look.
+  void TakeUpDue();
+  // Drops from memory the sagas that another than `owner` owns: an earlier incarnation of this replica, whose lease was
+  // closed. Who waits for them goes on waiting for their rows.
+  void DropStrangers(const std::string& owner);
 
   // From now on nothing new starts and nothing is taken up; what is in memory goes on.
   void Drain();

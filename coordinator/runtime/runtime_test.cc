@@ -79,9 +79,9 @@ class FakeSteps final : public StepCaller {
   std::map<std::string, std::vector<Reply>> held_;
 };
 
-engine::DefinitionSet TestDefinitions() {
+engine::DefinitionSet TestDefinitions(const std::string& name) {
   engine::Definition definition;
-  definition.name = "test";
+  definition.name = name;
   definition.input_type = "test.Input";
   definition.canonicalize = [](const std::string& input) -> absl::StatusOr<std::string> { return input; };
   definition.output = [](const engine::MappingInput& from) -> absl::StatusOr<std::string> {
@@ -107,13 +107,13 @@ engine::DefinitionSet TestDefinitions() {
 // A coordinator without its gRPC edge, on a database file.
 class Coordinator {
  public:
-  Coordinator(const std::string& path, FakeSteps& steps, RuntimeOptions options)
+  Coordinator(const std::string& path, FakeSteps& steps, RuntimeOptions options, const std::string& definition)
       : database_(*sql::OpenDatabase("sqlite:" + path)),
         pool_(MakeThreadPool("workers", 3)),
         loop_a_(MakeThreadEventLoop("loop-a")),
         loop_b_(MakeThreadEventLoop("loop-b")),
         random_(MakeSystemRandom()),
-        definitions_(TestDefinitions()),
+        definitions_(TestDefinitions(definition)),
         journal_({}, *database_, *pool_, clock_, *random_, registry_, [](auto, int64_t) {}),
         runtime_(options, definitions_, journal_, steps, {loop_a_.get(), loop_b_.get()}, clock_, *random_, registry_) {
     EXPECT_OK(journal_.Open());
@@ -141,6 +141,29 @@ class Coordinator {
     return promise->get_future();
   }
   absl::StatusOr<Answer> Run(Runtime::Request request) { return Begin(std::move(request)).get(); }
+
+  absl::StatusOr<journal::Commanded> Command(const std::string& saga_id, engine::Command::Kind kind) {
+    std::promise<absl::StatusOr<journal::Commanded>> promise;
+    runtime_.Command(
+        saga_id, {.kind = kind, .reason = "because"}, absl::InfiniteFuture(),
+        [&promise](absl::StatusOr<journal::Commanded> commanded) { promise.set_value(std::move(commanded)); });
+    return promise.get_future().get();
+  }
+  engine::SagaRecord Get(const std::string& saga_id) {
+    std::promise<engine::SagaRecord> promise;
+    journal_.Get(saga_id, [&promise](auto record) { promise.set_value(**record); });
+    return promise.get_future().get();
+  }
+  std::optional<std::string> FindByKey(const std::string& key) {
+    std::promise<std::optional<std::string>> promise;
+    journal_.List({.key = key}, [&promise](auto sagas) {
+      promise.set_value(sagas->empty() ? std::nullopt : std::optional((*sagas)[0].saga_id));
+    });
+    return promise.get_future().get();
+  }
+  double Commands(const std::string& command, const std::string& outcome) {
+    return registry_.Counter("sagamesh_saga_commands_total", "", {{"command", command}, {"outcome", outcome}}).Value();
+  }
 
   Runtime& runtime() { return runtime_; }
   Clock& clock() { return clock_; }
@@ -177,7 +200,7 @@ class RuntimeTest : public ::testing::Test {
   void Restart() {
     coordinator_.reset();
     steps_.LoseHeld();
-    coordinator_ = std::make_unique<Coordinator>(directory_ + "/journal.db", steps_, options_);
+    coordinator_ = std::make_unique<Coordinator>(directory_ + "/journal.db", steps_, options_, definition_);
   }
   template <typename Condition>
   bool Eventually(Condition condition) {
@@ -192,6 +215,7 @@ class RuntimeTest : public ::testing::Test {
   }
 
   std::string directory_;
+  std::string definition_ = "test";
   RuntimeOptions options_;
   FakeSteps steps_;
   std::unique_ptr<Coordinator> coordinator_;
@@ -371,6 +395,131 @@ TEST_F(RuntimeTest, ACompensationThatWaitsInItsRowGoesOnThoughNewSagasFillTheCap
   steps_.Answer("S/undo", std::string());
   steps_.Release("S/a", std::string("ok"));
   EXPECT_OK(fills.get());
+}
+
+constexpr engine::Command::Kind kRetry = engine::Command::Kind::kRetry;
+constexpr engine::Command::Kind kCompensate = engine::Command::Kind::kCompensate;
+
+// Looks for due sagas so seldom that a test would fail by it: a command must have its saga run at once.
+class CommandTest : public RuntimeTest {
+ protected:
+  CommandTest() {
+    options_.due_poll_interval = absl::Hours(1);
+    options_.due_poll_at_rest = absl::Hours(1);
+    Restart();
+  }
+  // The id of a saga that a participant's epoch parked.
+  std::string Park() {
+    steps_.Answer("S/b",
+                  MakeError(absl::StatusCode::kAborted, {"orders", "STALE_EPOCH"}, "x", {{"highest_epoch", "41"}}));
+    const auto answer = coordinator_->Run(coordinator_->Request("x", "key"));
+    EXPECT_OK(answer);
+    EXPECT_EQ(coordinator_->Get(answer->saga_id).phase, engine::Phase::kParked);
+    return answer->saga_id;
+  }
+};
+
+TEST_F(CommandTest, AParkedSagaThatIsRetriedRunsAtOnceAboveTheEpochThatParkedIt) {
+  const std::string saga_id = Park();
+  steps_.Answer("S/b", std::string("ok"));
+  const auto commanded = coordinator_->Command(saga_id, kRetry);
+  ASSERT_OK(commanded);
+  EXPECT_EQ(commanded->outcome, engine::CommandOutcome::kDone);
+  const auto answer = coordinator_->Run(coordinator_->Request("x", "key"));
+  ASSERT_OK(answer);
+  EXPECT_TRUE(answer->succeeded);
+  EXPECT_EQ(answer->saga_id, saga_id);
+  EXPECT_EQ(steps_.LastEpoch(), 42u);
+  EXPECT_EQ(steps_.Count("S/a"), 2);
+  EXPECT_EQ(coordinator_->Commands("retry", "done"), 1);
+}
+
+TEST_F(CommandTest, ACompensatedSagaAnswersItsCallersAndLeavesItsKeyFree) {
+  steps_.Hold("S/b");
+  auto waiting = coordinator_->Begin(coordinator_->Request("x", "key"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/b") == 1; }));
+  auto attached = coordinator_->Begin(coordinator_->Request("x", "key"));
+  const std::string saga_id = *coordinator_->FindByKey("key");
+  ASSERT_OK(coordinator_->Command(saga_id, kCompensate));
+  const auto answer = waiting.get();
+  ASSERT_OK(answer);
+  EXPECT_FALSE(answer->succeeded);
+  EXPECT_FALSE(answer->compensating);
+  EXPECT_THAT(answer->bytes, HasSubstr("COMPENSATED_BY_OPERATOR"));
+  EXPECT_EQ(attached.get()->bytes, answer->bytes);
+  EXPECT_EQ(steps_.Count("S/undo"), 1);
+  EXPECT_EQ(steps_.LastEpoch(), 2u);
+  steps_.Release("S/b", std::string("ok"));  // late
+  EXPECT_EQ(coordinator_->Get(saga_id).phase, engine::Phase::kCompensated);
+  const auto again = coordinator_->Run(coordinator_->Request("x", "key"));
+  ASSERT_OK(again);
+  EXPECT_TRUE(again->succeeded);
+  EXPECT_NE(again->saga_id, saga_id);
+  ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+}
+
+TEST_F(CommandTest, CallersOfASagaThatAnOperatorHasCompensatedAreToldTheCauseWhenThatTakesLong) {
+  steps_.Hold("S/b");
+  steps_.Hold("S/undo");
+  auto waiting = coordinator_->Begin(coordinator_->Request("x", "key"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/b") == 1; }));
+  ASSERT_OK(coordinator_->Command(*coordinator_->FindByKey("key"), kCompensate));
+  const auto answer = waiting.get();
+  ASSERT_OK(answer);
+  EXPECT_TRUE(answer->compensating);
+  EXPECT_THAT(answer->bytes, HasSubstr("COMPENSATED_BY_OPERATOR"));
+}
+
+TEST_F(CommandTest, ACompensationThatWaitsInItsRowIsTriedAtOnce) {
+  options_.engine.defer_from = absl::ZeroDuration();
+  options_.compensation_wait = absl::ZeroDuration();
+  Restart();
+  steps_.Answer("S/b", Refusal());
+  steps_.Answer("S/undo", absl::UnavailableError("away"));
+  const auto told = coordinator_->Run(coordinator_->Request("x", "key"));
+  ASSERT_OK(told);
+  ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+  steps_.Answer("S/undo", std::string());
+  ASSERT_OK(coordinator_->Command(told->saga_id, kRetry));
+  EXPECT_TRUE(Eventually([&] { return coordinator_->Get(told->saga_id).phase == engine::Phase::kCompensated; }));
+}
+
+TEST_F(CommandTest, ARefusedCompensationParksAgainWithTheNewReason) {
+  steps_.Answer("S/b", Refusal());
+  steps_.Answer("S/undo", Refusal());
+  const auto told = coordinator_->Run(coordinator_->Request("x", "key"));
+  ASSERT_OK(told);
+  steps_.Answer("S/undo", MakeError(absl::StatusCode::kFailedPrecondition, {"orders", "TOO_OLD"}, "forgotten"));
+  ASSERT_OK(coordinator_->Command(told->saga_id, kCompensate));
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Get(told->saga_id).phase == engine::Phase::kParked; }));
+  const engine::SagaRecord parked = coordinator_->Get(told->saga_id);
+  EXPECT_EQ(parked.park_reason, "COMPENSATION_REFUSED: TOO_OLD: forgotten");
+  std::vector<engine::HistoryEvent> events;
+  for (const engine::HistoryEntry& entry : parked.history) events.push_back(entry.event);
+  using enum engine::HistoryEvent;
+  EXPECT_EQ(events, (std::vector{kDecided, kParked, kCompensateCommand, kParked}));
+}
+
+TEST_F(CommandTest, ASagaOfAnUnknownDefinitionParksAgainUntilAProgramKnowsIt) {
+  const std::string saga_id = Park();
+  steps_.Answer("S/b", std::string("ok"));
+  definition_ = "another";
+  Restart();
+  ASSERT_OK(coordinator_->Command(saga_id, kRetry));
+  const auto has_parked = [&] { return coordinator_->Get(saga_id).park_reason == "DEFINITION_UNKNOWN: test"; };
+  ASSERT_TRUE(Eventually(has_parked));
+  definition_ = "test";
+  Restart();
+  ASSERT_OK(coordinator_->Command(saga_id, kRetry));
+  EXPECT_TRUE(Eventually([&] { return coordinator_->Get(saga_id).phase == engine::Phase::kSucceeded; }));
+}
+
+TEST_F(CommandTest, WhatIsRefusedIsCountedAndADrainingProcessTakesNone) {
+  const std::string saga_id = Park();
+  EXPECT_EQ(coordinator_->Command("nobody", kRetry)->outcome, engine::CommandOutcome::kNotFound);
+  EXPECT_EQ(coordinator_->Commands("retry", "refused"), 1);
+  coordinator_->runtime().Drain();
+  EXPECT_THAT(coordinator_->Command(saga_id, kRetry), IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
 }
 
 TEST_F(RuntimeTest, CallersAreSentAwayAtTheEndAndTheirSagaGoesOn) {

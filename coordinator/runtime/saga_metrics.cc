@@ -15,7 +15,8 @@ prometheus::Counter& Requests(metrics::Registry& registry, const std::string& ou
 }  // namespace
 
 SagaMetrics::SagaMetrics(metrics::Registry& registry)
-    : started_(Requests(registry, "started")),
+    : registry_(registry),
+      started_(Requests(registry, "started")),
       recovered_(registry.Counter("sagamesh_sagas_recovered_total", "Sagas taken up from their rows.")),
       attached_(Requests(registry, "attached")),
       replayed_(Requests(registry, "replayed")),
@@ -39,6 +40,19 @@ void SagaMetrics::Entered(engine::Phase phase) {
     case engine::Phase::kCompensated:
       return compensated_.Increment();
   }
+}
+
+// So rare that they need no place of their own.
+void SagaMetrics::Commanded(engine::Command::Kind kind, engine::CommandOutcome outcome) {
+  const bool done = outcome == engine::CommandOutcome::kDone;
+  const bool unchanged = outcome == engine::CommandOutcome::kUnchanged;
+  registry_
+      .Counter("sagamesh_saga_commands_total", "Operators' commands to sagas, by what became of them.",
+               {{"command", kind == engine::Command::Kind::kRetry ? "retry" : "compensate"},
+                {"outcome", done        ? "done"
+                            : unchanged ? "unchanged"
+                                        : "refused"}})
+      .Increment();
 }
 
 InflightSagas::InflightSagas(metrics::Registry& registry)

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "common/metrics/metrics.h"
+#include "coordinator/engine/command.h"
 #include "coordinator/engine/saga.h"
 
 namespace sagamesh::runtime {
@@ -20,8 +21,10 @@ class SagaMetrics {
   void Entered(engine::Phase phase);
   void BecameStuck() { stuck_.Increment(); }
   void Fenced() { fenced_.Increment(); }
+  void Commanded(engine::Command::Kind kind, engine::CommandOutcome outcome);
 
  private:
+  metrics::Registry& registry_;
   prometheus::Counter& started_;
   prometheus::Counter& recovered_;
   prometheus::Counter& attached_;

@@ -1,7 +1,10 @@
 #include "coordinator/runtime/shard.h"
 
+#include <algorithm>
 #include <optional>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "coordinator/runtime/crash_points.h"
 #include "coordinator/runtime/errors.h"
@@ -35,7 +38,21 @@ void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool 
   slot.saga.recovered = recovered;
   slot.saga.turn = turn;
   slot.definition = &definition;
+  // An operator may have decided for callers that wait for another end.
+  if (slot.saga.record.phase == Phase::kCompensating) AnswerLater(slot.saga.record);
   Happen(saga_id, engine::Loaded{});
+}
+
+void Shard::DropStrangers(const std::string& owner) {
+  std::vector<std::string> strangers;
+  for (const auto& [saga_id, slot] : slots_) {
+    if (slot.saga.record.owner != owner) strangers.push_back(saga_id);
+  }
+  std::sort(strangers.begin(), strangers.end());
+  for (const std::string& saga_id : strangers) {
+    shared_.metrics.Fenced();
+    CarryOut(saga_id, engine::Forget{});
+  }
 }
 
 void Shard::SendCallersAway() {
@@ -114,8 +131,14 @@ void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
   }
   if (written.phase == Phase::kCompensating) shared_.options.crash_at.Reached(crash_point::kDecided);
   if (engine::IsFinal(written.phase)) shared_.options.crash_at.Reached(crash_point::kFinal);
-  if (action.due.has_value()) shared_.deferred++;
+  if (action.due.has_value()) DeferredUntil(absl::ToUnixMillis(*action.due));
   Happen(saga_id, engine::JournalCommitted{std::move(written)});
+}
+
+void Shard::DeferredUntil(int64_t due_ms) {
+  int64_t latest = shared_.deferred_until_ms;
+  while (latest < due_ms && !shared_.deferred_until_ms.compare_exchange_weak(latest, due_ms)) {
+  }
 }
 
 void Shard::CarryOut(const std::string& saga_id, engine::CallStep action) {

@@ -30,8 +30,8 @@ struct Shared {
   SagaMetrics metrics;
 
   InflightSagas inflight;
-  // Sagas that wait in their rows, as far as this process left them there.
-  std::atomic<int> deferred{0};
+  // Until when sagas wait in their rows, as far as this process left them there: milliseconds since the epoch.
+  std::atomic<int64_t> deferred_until_ms{0};
 };
 
 // The sagas of one event loop. Every method runs on the loop, so there is no lock; ends of journal writes, calls and
@@ -48,6 +48,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
   // Waits for the end of a saga, wherever it is.
   void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
+
+  // Drops the sagas that another than `owner` owns.
+  void DropStrangers(const std::string& owner);
 
   // Tells all who wait, and whoever attaches from now on, that this process ends; the sagas go on.
   void SendCallersAway();
@@ -71,6 +74,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void CarryOut(const std::string& saga_id, engine::AnswerCallers action);
   void CarryOut(const std::string& saga_id, engine::Forget action);
 
+  void DeferredUntil(int64_t due_ms);
   void Written(const std::string& saga_id, engine::WriteJournal action, absl::StatusOr<journal::WriteOutcome> outcome,
                engine::SagaRecord written);
 

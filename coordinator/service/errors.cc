@@ -15,6 +15,29 @@ absl::Status SagaNotFound(const std::string& saga_id) {
                    absl::StrCat("saga_id: saga ", saga_id, " does not exist"), {{"saga_id", saga_id}});
 }
 
+absl::Status CommandRefused(engine::CommandOutcome outcome, const std::string& saga_id) {
+  const auto refused = [&saga_id](absl::string_view reason, absl::string_view why) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, {kDomain, reason}, absl::StrCat("saga ", saga_id, why),
+                     {{"saga_id", saga_id}});
+  };
+  switch (outcome) {
+    case engine::CommandOutcome::kDone:
+    case engine::CommandOutcome::kUnchanged:
+      return absl::OkStatus();
+    case engine::CommandOutcome::kNotParked:
+      return refused("SAGA_NOT_PARKED", " is running: there is nothing to retry");
+    case engine::CommandOutcome::kFinal:
+      return refused("SAGA_FINAL", " has ended");
+    case engine::CommandOutcome::kEpochExhausted:
+      return refused("SAGA_EPOCH_EXHAUSTED", " met an epoch at a participant that leaves none to go on with");
+    case engine::CommandOutcome::kUnreadable:
+      return refused("SAGA_UNREADABLE", " was written by another program, and cannot be read by this one");
+    case engine::CommandOutcome::kNotFound:
+      return SagaNotFound(saga_id);
+  }
+  return InternalFailure(kDomain);
+}
+
 absl::Status SagaMetadataNotAllowed() {
   return MakeError(absl::StatusCode::kInvalidArgument, {kDomain, "SAGA_METADATA_NOT_ALLOWED"},
                    "saga-id: a coordinator is no participant; send no saga-* metadata");

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "coordinator/engine/command.h"
 
 namespace sagamesh::coordinator {
 
@@ -14,6 +15,8 @@ namespace error {
 
 absl::Status DefinitionNotFound(const std::string& definition);
 absl::Status SagaNotFound(const std::string& saga_id);
+// Why a command changed nothing; OK if it did, or if there was nothing to change.
+absl::Status CommandRefused(engine::CommandOutcome outcome, const std::string& saga_id);
 // A step's metadata on a call that no step makes.
 absl::Status SagaMetadataNotAllowed();
 absl::Status WatcherTooSlow(size_t max_buffered);

@@ -28,6 +28,8 @@ class GrpcSagaService final : public ::saga::v1::SagaService::CallbackService {
   SAGAMESH_UNARY(saga::v1, "saga.v1.SagaService", StartSaga)
   SAGAMESH_UNARY(saga::v1, "saga.v1.SagaService", GetSaga)
   SAGAMESH_UNARY(saga::v1, "saga.v1.SagaService", ListSagas)
+  SAGAMESH_UNARY(saga::v1, "saga.v1.SagaService", RetrySaga)
+  SAGAMESH_UNARY(saga::v1, "saga.v1.SagaService", CompensateSaga)
 
   // Initial metadata says that the watch is in place.
   grpc::ServerWriteReactor<::saga::v1::WatchSagasResponse>* WatchSagas(

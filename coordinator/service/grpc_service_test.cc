@@ -252,6 +252,93 @@ TEST_F(GrpcServiceTest, AnUnknownSagaIsNotFound) {
               IsError(absl::StatusCode::kNotFound, "SAGA_NOT_FOUND"));
 }
 
+class GrpcCommandTest : public GrpcServiceTest {
+ protected:
+  absl::StatusOr<::saga::v1::Saga> Retry(const std::string& saga_id, const std::string& reason) {
+    grpc::ClientContext context;
+    ::saga::v1::RetrySagaRequest request;
+    request.set_saga_id(saga_id);
+    request.set_reason(reason);
+    ::saga::v1::RetrySagaResponse response;
+    const absl::Status status = rpc::FromGrpc(sagas_->RetrySaga(&context, request, &response));
+    if (!status.ok()) return status;
+    return response.saga();
+  }
+  absl::StatusOr<::saga::v1::Saga> Compensate(const std::string& saga_id, const std::string& reason) {
+    grpc::ClientContext context;
+    ::saga::v1::CompensateSagaRequest request;
+    request.set_saga_id(saga_id);
+    request.set_reason(reason);
+    ::saga::v1::CompensateSagaResponse response;
+    const absl::Status status = rpc::FromGrpc(sagas_->CompensateSaga(&context, request, &response));
+    if (!status.ok()) return status;
+    return response.saga();
+  }
+  // A saga that was parked behind the coordinator's back.
+  std::string Park() {
+    const auto failed = Process(Order(404));
+    const std::string saga_id = GetErrorInfo(failed.status())->metadata().at("saga_id");
+    auto connection = database_->Connect(sql::Access::kWrite);
+    EXPECT_OK((*connection)->Execute("UPDATE sagas SET phase = 3"));
+    return saga_id;
+  }
+};
+
+TEST_F(GrpcCommandTest, AParkedSagaIsRetriedAndItsHistoryTellsWhy) {
+  const std::string saga_id = Park();
+  const auto saga = Retry(saga_id, "orders is back");
+  ASSERT_OK(saga);
+  EXPECT_EQ(saga->state(), ::saga::v1::Saga::COMPENSATING);
+  ASSERT_EQ(saga->history_size(), 2);
+  const ::saga::v1::HistoryEntry& decided = saga->history(0);
+  EXPECT_EQ(decided.event(), ::saga::v1::HistoryEntry::DECIDED_TO_COMPENSATE);
+  EXPECT_EQ(decided.reason(), "create_order: CUSTOMER_NOT_FOUND");
+  EXPECT_EQ(decided.state_before(), ::saga::v1::Saga::RUNNING);
+  const ::saga::v1::HistoryEntry& retried = saga->history(1);
+  EXPECT_EQ(retried.event(), ::saga::v1::HistoryEntry::RETRY_SAGA);
+  EXPECT_EQ(retried.reason(), "orders is back");
+  EXPECT_EQ(retried.state_before(), ::saga::v1::Saga::PARKED);
+  EXPECT_EQ(retried.state_after(), ::saga::v1::Saga::COMPENSATING);
+  EXPECT_GT(retried.time().seconds(), 0);
+}
+
+TEST_F(GrpcCommandTest, AHistoryIsToldOfOneSagaAndNotOfMany) {
+  const std::string saga_id = Park();
+  grpc::ClientContext context;
+  ::saga::v1::GetSagaRequest get;
+  get.set_saga_id(saga_id);
+  ::saga::v1::GetSagaResponse found;
+  ASSERT_OK(rpc::FromGrpc(sagas_->GetSaga(&context, get, &found)));
+  EXPECT_EQ(found.saga().history_size(), 1);
+  EXPECT_EQ(List({})->sagas(0).history_size(), 0);
+}
+
+TEST_F(GrpcCommandTest, ASagaThatHasEndedIsLeftAsItIs) {
+  const auto ended = Process(Order(1));
+  ASSERT_OK(ended);
+  EXPECT_THAT(Compensate(ended->saga_id(), "x"), IsError(absl::StatusCode::kFailedPrecondition, "SAGA_FINAL"));
+  EXPECT_THAT(Retry(ended->saga_id(), "x"), IsError(absl::StatusCode::kFailedPrecondition, "SAGA_FINAL"));
+}
+
+TEST_F(GrpcCommandTest, ARecordThatCannotBeReadIsNotTouched) {
+  const std::string saga_id = Park();
+  auto connection = database_->Connect(sql::Access::kWrite);
+  EXPECT_OK((*connection)->Execute("UPDATE sagas SET record = x'ffff'"));
+  EXPECT_THAT(Retry(saga_id, "x"), IsError(absl::StatusCode::kFailedPrecondition, "SAGA_UNREADABLE"));
+}
+
+TEST_F(GrpcCommandTest, AnUnknownSagaAndABadReasonAreRefused) {
+  EXPECT_THAT(Retry("nobody", "x"), IsError(absl::StatusCode::kNotFound, "SAGA_NOT_FOUND"));
+  EXPECT_THAT(Compensate("nobody", "x"), IsError(absl::StatusCode::kNotFound, "SAGA_NOT_FOUND"));
+  for (const std::string& reason : {std::string(), std::string("a\nb"), std::string(1025, 'x')}) {
+    const auto refused = Retry("nobody", reason);
+    EXPECT_THAT(refused, IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+    EXPECT_EQ(refused.status().message(), "reason: must be 1 to 1024 printable characters");
+  }
+  EXPECT_THAT(Retry("nobody", std::string(1024, 'x')), IsError(absl::StatusCode::kNotFound, "SAGA_NOT_FOUND"));
+  EXPECT_EQ(Compensate("", "x").status().message(), "saga_id: must be 1 to 64 printable characters");
+}
+
 TEST_F(GrpcServiceTest, AWatcherSeesASagasLifeAndResumesAfterIt) {
   grpc::ClientContext context;
   auto stream = sagas_->WatchSagas(&context, {});

@@ -24,6 +24,7 @@ constexpr absl::string_view kWatchList = "changes";
 // An error repeats what was not found, and must fit a reply's trailing metadata.
 constexpr int kDefinitionCharactersMax = 128;
 constexpr int kSagaIdCharactersMax = 64;
+constexpr int kReasonCharactersMax = 1024;
 
 absl::StatusOr<runtime::Runtime::Request> MakeRequest(const engine::Definition& definition, const std::string& input,
                                                       const CallContext& call) {
@@ -137,7 +138,7 @@ void SagaLogic::GetSaga(const CallContext& call, const pb::GetSagaRequest& reque
     if (!record.ok()) return done(record.status(), {});
     if (!record->has_value()) return done(error::SagaNotFound(saga_id), {});
     pb::GetSagaResponse response;
-    *response.mutable_saga() = ToView(**record, definitions_);
+    *response.mutable_saga() = ToWholeView(**record, definitions_);
     done(std::move(response), {});
   });
 }
@@ -159,11 +160,44 @@ void SagaLogic::ListSagas(const CallContext& call, const pb::ListSagasRequest& r
   });
 }
 
+void SagaLogic::RetrySaga(const CallContext& call, const pb::RetrySagaRequest& request,
+                          Done<pb::RetrySagaResponse> done) {
+  Command(engine::Command::Kind::kRetry, call, request, std::move(done));
+}
+
+void SagaLogic::CompensateSaga(const CallContext& call, const pb::CompensateSagaRequest& request,
+                               Done<pb::CompensateSagaResponse> done) {
+  Command(engine::Command::Kind::kCompensate, call, request, std::move(done));
+}
+
+template <typename Request, typename Response>
+void SagaLogic::Command(engine::Command::Kind kind, const CallContext& call, const Request& request,
+                        Done<Response> done) {
+  if (call.saga.has_value()) return done(error::SagaMetadataNotAllowed(), {});
+  absl::Status valid = CheckText(kDomain, "saga_id", request.saga_id(), kSagaIdCharactersMax);
+  valid.Update(CheckText(kDomain, "reason", request.reason(), kReasonCharactersMax));
+  if (!valid.ok()) return done(valid, {});
+  engine::Command command{.kind = kind, .principal = call.principal, .reason = request.reason()};
+  runtime_.Command(request.saga_id(), std::move(command), call.deadline,
+                   [this, kind, request, done = std::move(done)](absl::StatusOr<journal::Commanded> commanded) mutable {
+                     absl::Status status = commanded.status();
+                     if (status.ok()) status = error::CommandRefused(commanded->outcome, request.saga_id());
+                     spdlog::info("saga {}: {} for \"{}\": {}", request.saga_id(),
+                                  kind == engine::Command::Kind::kRetry ? "retry" : "compensate", request.reason(),
+                                  status.ok() ? "done" : std::string(status.message()));
+                     if (!status.ok()) return done(std::move(status), {});
+                     Response response;
+                     *response.mutable_saga() = ToWholeView(*commanded->saga, definitions_);
+                     done(std::move(response), {});
+                   });
+}
+
 ChangeSource JournalChanges(journal::Journal& journal) {
-  return {[&journal] { return journal.OldestUntoldMs(); },
-          [&journal](int64_t updated_ms, std::string saga_id, int limit, auto done) {
-            journal.ListChangedSince(updated_ms, std::move(saga_id), limit, std::move(done));
-          }};
+  return {.peers = !journal.alone(),
+          .find_oldest_untold_ms = [&journal](auto done) { journal.FindOldestUntoldMs(std::move(done)); },
+          .read = [&journal](
+                      int64_t updated_ms, std::string saga_id, int limit,
+                      auto done) { journal.ListChangedSince(updated_ms, std::move(saga_id), limit, std::move(done)); }};
 }
 
 absl::StatusOr<std::shared_ptr<Watcher>> SagaLogic::WatchSagas(const CallContext& call,

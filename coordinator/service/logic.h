@@ -48,12 +48,21 @@ class SagaLogic {
   void ListSagas(const CallContext& call, const ::saga::v1::ListSagasRequest& request,
                  Done<::saga::v1::ListSagasResponse> done);
 
+  void RetrySaga(const CallContext& call, const ::saga::v1::RetrySagaRequest& request,
+                 Done<::saga::v1::RetrySagaResponse> done);
+  void CompensateSaga(const CallContext& call, const ::saga::v1::CompensateSagaRequest& request,
+                      Done<::saga::v1::CompensateSagaResponse> done);
+
   // INVALID_ARGUMENT for a resume token that is none; WatchHub::Watch's errors.
   absl::StatusOr<std::shared_ptr<Watcher>> WatchSagas(const CallContext& call,
                                                       const ::saga::v1::WatchSagasRequest& request);
   ::saga::v1::WatchSagasResponse ToWatchResponse(const WatchedChange& change) const;
 
  private:
+  // The two commands; their messages differ in name only.
+  template <typename Request, typename Response>
+  void Command(engine::Command::Kind kind, const CallContext& call, const Request& request, Done<Response> done);
+
   const engine::DefinitionSet& definitions_;
   journal::Journal& journal_;
   runtime::Runtime& runtime_;

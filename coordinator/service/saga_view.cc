@@ -29,6 +29,20 @@ void FillAny(const std::string& type, const std::string& bytes, google::protobuf
   any.set_value(bytes);
 }
 
+pb::HistoryEntry::Event EventOf(engine::HistoryEvent event) {
+  switch (event) {
+    case engine::HistoryEvent::kDecided:
+      return pb::HistoryEntry::DECIDED_TO_COMPENSATE;
+    case engine::HistoryEvent::kParked:
+      return pb::HistoryEntry::PARKED;
+    case engine::HistoryEvent::kRetryCommand:
+      return pb::HistoryEntry::RETRY_SAGA;
+    case engine::HistoryEvent::kCompensateCommand:
+      return pb::HistoryEntry::COMPENSATE_SAGA;
+  }
+  return pb::HistoryEntry::EVENT_UNSPECIFIED;
+}
+
 google::protobuf::Timestamp ToTimestamp(absl::Time time) {
   return google::protobuf::util::TimeUtil::MillisecondsToTimestamp(absl::ToUnixMillis(time));
 }
@@ -61,6 +75,21 @@ pb::Saga ToView(const engine::SagaRecord& record, const engine::DefinitionSet& d
   saga.set_version(record.version);
   *saga.mutable_created_at() = ToTimestamp(record.created);
   *saga.mutable_updated_at() = ToTimestamp(record.updated);
+  return saga;
+}
+
+pb::Saga ToWholeView(const engine::SagaRecord& record, const engine::DefinitionSet& definitions) {
+  pb::Saga saga = ToView(record, definitions);
+  for (const engine::HistoryEntry& entry : record.history) {
+    pb::HistoryEntry& told = *saga.add_history();
+    *told.mutable_time() = ToTimestamp(entry.time);
+    told.set_event(EventOf(entry.event));
+    told.set_reason(entry.reason);
+    told.set_principal(entry.principal);
+    told.set_state_before(StateOf(entry.before));
+    told.set_state_after(StateOf(entry.after));
+  }
+  saga.set_history_dropped(record.history_dropped);
   return saga;
 }
 

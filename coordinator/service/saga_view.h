@@ -7,9 +7,12 @@
 
 namespace sagamesh::coordinator {
 
-// A saga as its watchers and operators see it. Input and result are left out if this program does not know the
-// definition any more.
+// A saga as its watchers and operators see it, without its history. Input and result are left out if this program does
+// not know the definition any more.
 ::saga::v1::Saga ToView(const engine::SagaRecord& record, const engine::DefinitionSet& definitions);
+
+// With its history.
+::saga::v1::Saga ToWholeView(const engine::SagaRecord& record, const engine::DefinitionSet& definitions);
 
 }  // namespace sagamesh::coordinator
 

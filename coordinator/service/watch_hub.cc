@@ -24,11 +24,8 @@ Watcher::Watcher(WatchHub& hub, const WatchLimits& limits, WatchFilter filter, s
       limits_(limits),
       filter_(std::move(filter)),
       source_(std::move(source)),
-      catching_up_(resume_from.has_value()) {
-  if (!resume_from.has_value()) return;
-  place_ = {Before(resume_from->updated_ms), ""};
-  untold_since_ms_ = source_.oldest_untold_ms();
-}
+      resume_from_(resume_from),
+      catching_up_(resume_from.has_value() || source_.peers) {}
 
 void Watcher::Next(NextCallback done) {
   {
@@ -83,7 +80,7 @@ void Watcher::Offer(const std::vector<Change>& changes) {
 void Watcher::Advance() {
   NextCallback done;
   absl::StatusOr<WatchedChange> result;
-  Place from;
+  std::optional<Place> from;
   {
     MutexLock lock(mutex_);
     if (waiting_ == nullptr) return;
@@ -96,13 +93,32 @@ void Watcher::Advance() {
     } else {
       if (!catching_up_ || reading_) return;
       reading_ = true;
-      from = place_;
+      if (untold_since_ms_.has_value()) from = place_;
     }
   }
   if (done != nullptr) return done(std::move(result));
+  if (!from.has_value()) {
+    return source_.find_oldest_untold_ms(
+        [self = shared_from_this()](absl::StatusOr<int64_t> found) { self->UntoldFound(std::move(found)); });
+  }
   source_.read(
-      from.updated_ms, from.saga_id, limits_.page_sagas,
+      from->updated_ms, from->saga_id, limits_.page_sagas,
       [self = shared_from_this()](absl::StatusOr<std::vector<SagaRecord>> page) { self->PageRead(std::move(page)); });
+}
+
+void Watcher::UntoldFound(absl::StatusOr<int64_t> oldest_untold_ms) {
+  if (!oldest_untold_ms.ok()) return End(oldest_untold_ms.status());
+  // From here on what others change is looked for, before the first page is read: nothing falls between.
+  if (source_.peers) hub_.LowerFloor(*oldest_untold_ms);
+  {
+    MutexLock lock(mutex_);
+    reading_ = false;
+    untold_since_ms_ = *oldest_untold_ms;
+    if (!place_.has_value()) {
+      place_ = Place{resume_from_.has_value() ? Before(resume_from_->updated_ms) : *oldest_untold_ms, ""};
+    }
+  }
+  Advance();
 }
 
 std::optional<WatchedChange> Watcher::TakeChange() {
@@ -110,7 +126,7 @@ std::optional<WatchedChange> Watcher::TakeChange() {
     SagaRecord record = std::move(page_.front());
     page_.pop_front();
     const int64_t updated_ms = absl::ToUnixMillis(record.updated);
-    return WatchedChange{std::move(record), {std::min(updated_ms, untold_since_ms_)}};
+    return WatchedChange{std::move(record), {std::min(updated_ms, *untold_since_ms_)}};
   }
   while (!catching_up_ && !live_.empty()) {
     const Change change = std::move(live_.front());
@@ -143,16 +159,17 @@ void Watcher::PageRead(absl::StatusOr<std::vector<SagaRecord>> page) {
     for (SagaRecord& record : *page) {
       place_ = {absl::ToUnixMillis(record.updated), record.saga_id};
       if (!Matches(record) || IsTold(record)) continue;
-      told_[record.saga_id] = {record.version, place_.updated_ms};
+      told_[record.saga_id] = {record.version, place_->updated_ms};
       page_.push_back(std::move(record));
     }
     // What was told before this cannot be read or offered again.
-    ForgetTold(Before(std::min(place_.updated_ms, untold_since_ms_)) - kOverlapMs);
+    const int64_t reached_ms = Before(std::min(place_->updated_ms, *untold_since_ms_));
+    ForgetTold(reached_ms - kOverlapMs);
     const bool last = page->size() < static_cast<size_t>(limits_.page_sagas);
     if (last && missed_) {
       missed_ = false;
-      place_ = {Before(std::min(place_.updated_ms, untold_since_ms_)), ""};
-      untold_since_ms_ = source_.oldest_untold_ms();
+      place_ = {reached_ms, ""};
+      untold_since_ms_.reset();
     } else if (last) {
       catching_up_ = false;
     }
@@ -162,18 +179,45 @@ void Watcher::PageRead(absl::StatusOr<std::vector<SagaRecord>> page) {
 
 void WatchHub::Publish(absl::Span<const SagaRecord> changed, int64_t oldest_untold_ms) {
   std::vector<std::shared_ptr<Watcher>> watchers;
+  std::vector<Watcher::Change> changes;
   {
     MutexLock lock(mutex_);
     if (watchers_.empty()) return;
     watchers.assign(watchers_.begin(), watchers_.end());
-  }
-  std::vector<Watcher::Change> changes;
-  changes.reserve(changed.size());
-  for (const SagaRecord& record : changed) {
-    const WatchPosition position{std::min(absl::ToUnixMillis(record.updated), oldest_untold_ms)};
-    changes.push_back(std::make_shared<const WatchedChange>(WatchedChange{record, position}));
+    const int64_t untold_ms = std::min(oldest_untold_ms, floor_ms_.value_or(oldest_untold_ms));
+    for (const SagaRecord& record : changed) {
+      if (!IsNews(record)) continue;
+      const WatchPosition position{std::min(absl::ToUnixMillis(record.updated), untold_ms)};
+      changes.push_back(std::make_shared<const WatchedChange>(WatchedChange{record, position}));
+    }
   }
   for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->Offer(changes);
+}
+
+// A change of ours is found among the peers' again, or was found there before it was told.
+bool WatchHub::IsNews(const SagaRecord& record) {
+  if (!floor_ms_.has_value()) return true;
+  const auto [told, first] = told_.try_emplace(record.saga_id);
+  if (!first && told->second.version >= record.version) return false;
+  told->second = {record.version, absl::ToUnixMillis(record.updated)};
+  return true;
+}
+
+std::optional<int64_t> WatchHub::floor_ms() {
+  MutexLock lock(mutex_);
+  return floor_ms_;
+}
+
+void WatchHub::LowerFloor(int64_t ms) {
+  MutexLock lock(mutex_);
+  if (!watchers_.empty()) floor_ms_ = std::min(ms, floor_ms_.value_or(ms));
+}
+
+void WatchHub::RaiseFloor(int64_t from_ms, int64_t to_ms) {
+  MutexLock lock(mutex_);
+  if (floor_ms_ != from_ms || to_ms <= from_ms) return;
+  floor_ms_ = to_ms;
+  std::erase_if(told_, [to_ms](const auto& told) { return told.second.updated_ms < to_ms; });
 }
 
 absl::StatusOr<std::shared_ptr<Watcher>> WatchHub::Watch(WatchFilter filter, std::optional<WatchPosition> resume_from,
@@ -192,6 +236,9 @@ absl::StatusOr<std::shared_ptr<Watcher>> WatchHub::Watch(WatchFilter filter, std
 void WatchHub::Remove(const std::shared_ptr<Watcher>& watcher) {
   MutexLock lock(mutex_);
   watchers_.erase(watcher);
+  if (!watchers_.empty()) return;
+  floor_ms_.reset();
+  told_.clear();
 }
 
 void WatchHub::Close() {

@@ -42,10 +42,12 @@ struct WatchedChange {
   WatchPosition position;
 };
 
-// What a watch that is resumed reads from: the journal, or a test's.
+// What a watch reads from: the journal, or a test's.
 struct ChangeSource {
-  // Journal::OldestUntoldMs.
-  std::function<int64_t()> oldest_untold_ms;
+  // Others than this process change sagas, too.
+  bool peers = false;
+  // Of the changes that `read` does not see yet, none will be older; Journal::FindOldestUntoldMs.
+  std::function<void(absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done)> find_oldest_untold_ms;
   // Journal::ListChangedSince.
   std::function<void(int64_t updated_ms, std::string saga_id, int limit,
                      absl::AnyInvocable<void(absl::StatusOr<std::vector<engine::SagaRecord>>)> done)>
@@ -54,9 +56,9 @@ struct ChangeSource {
 
 class WatchHub;
 
-// One watch. Pulled by its transport, one Next at a time; fed by the hub. A resumed one first reads the changes since
-// its position from the journal in pages, as fast as it is pulled, while what happens meanwhile is buffered; versions
-// that it has told already are skipped. Thread-safe.
+// One watch. Pulled by its transport, one Next at a time; fed by the hub. A resumed one, and every one where there are
+// peers, first reads the changes since its position from the journal in pages, as fast as it is pulled, while what
+// happens meanwhile is buffered; versions that it has told already are skipped. Thread-safe.
 class Watcher : public std::enable_shared_from_this<Watcher> {
  public:
   // A change, or the end: RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN, or the journal's database
@@ -89,6 +91,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   void End(absl::Status status);
   // Gives the one who waits what there is, or reads the next page for it.
   void Advance();
+  void UntoldFound(absl::StatusOr<int64_t> oldest_untold_ms);
   void PageRead(absl::StatusOr<std::vector<engine::SagaRecord>> page);
   bool Matches(const engine::SagaRecord& record) const;
   std::optional<WatchedChange> TakeChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -99,6 +102,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   const WatchLimits limits_;
   const WatchFilter filter_;
   const ChangeSource source_;
+  const std::optional<WatchPosition> resume_from_;
 
   Mutex mutex_;
   NextCallback waiting_ ABSL_GUARDED_BY(mutex_);
@@ -109,20 +113,27 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
   bool catching_up_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool missed_ ABSL_GUARDED_BY(mutex_) = false;  // live changes were dropped: they are read from the journal
-  Place place_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Place> place_ ABSL_GUARDED_BY(mutex_);
   // What was not told when catching up began was changed at this time or later: no page makes it known that it came.
-  int64_t untold_since_ms_ ABSL_GUARDED_BY(mutex_) = 0;
+  // nullopt: to be found out.
+  std::optional<int64_t> untold_since_ms_ ABSL_GUARDED_BY(mutex_);
   std::deque<engine::SagaRecord> page_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Told> told_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Tells watchers what the journal commits: no one polls. Thread-safe; outlives its watchers.
+// Tells watchers what the journal commits; what peers commit, PeerChanges finds for it while there are watchers.
+// Thread-safe; outlives its watchers.
 class WatchHub {
  public:
   explicit WatchHub(WatchLimits limits = {}) : limits_(limits) {}
 
   // Journal::OnCommit.
   void Publish(absl::Span<const engine::SagaRecord> changed, int64_t oldest_untold_ms);
+
+  // Where there are peers and watchers: everything that was changed before is told. PeerChanges reads on from there.
+  std::optional<int64_t> floor_ms();
+  // Everything from `from_ms` to `to_ms` is told now. Without effect if the floor is not at `from_ms` any more.
+  void RaiseFloor(int64_t from_ms, int64_t to_ms);
 
   // From now on, or from `resume_from` on. RESOURCE_EXHAUSTED (TOO_MANY_WATCHERS), UNAVAILABLE (SHUTTING_DOWN).
   absl::StatusOr<std::shared_ptr<Watcher>> Watch(WatchFilter filter, std::optional<WatchPosition> resume_from,
@@ -134,11 +145,20 @@ class WatchHub {
  private:
   friend class Watcher;
   void Remove(const std::shared_ptr<Watcher>& watcher);
+  void LowerFloor(int64_t ms);
+  bool IsNews(const engine::SagaRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  struct Told {
+    uint64_t version;
+    int64_t updated_ms;
+  };
 
   const WatchLimits limits_;
   Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<std::shared_ptr<Watcher>> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::optional<int64_t> floor_ms_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Told> told_ ABSL_GUARDED_BY(mutex_);  // by saga; what was changed at the floor or later
 };
 
 }  // namespace sagamesh::coordinator

@@ -34,13 +34,14 @@ struct FakeJournal {
   };
   std::vector<Read> reads;
 
+  bool peers = false;
   int64_t oldest_untold_ms = 1'000'000;
 
   ChangeSource Source() {
-    return {[this] { return oldest_untold_ms; },
-            [this](int64_t updated_ms, std::string saga_id, int limit, auto done) {
-              reads.push_back({updated_ms, std::move(saga_id), std::move(done)});
-            }};
+    return {.peers = peers,
+            .find_oldest_untold_ms = [this](auto done) { done(oldest_untold_ms); },
+            .read = [this](int64_t updated_ms, std::string saga_id, int limit,
+                           auto done) { reads.push_back({updated_ms, std::move(saga_id), std::move(done)}); }};
   }
   void Answer(std::vector<SagaRecord> page) {
     auto done = std::move(reads.back().done);
@@ -200,6 +201,59 @@ TEST_F(WatchHubTest, AfterAnOverflowItReadsAgainWhatWasNotToldWhenItBegan) {
   ASSERT_EQ(journal_.reads.size(), 2u);
   EXPECT_LT(journal_.reads[1].updated_ms, 50'000);
   watcher->Cancel();
+}
+
+TEST_F(WatchHubTest, WithPeersAWatchFromNowOnBeginsWhereTheyMayStillStamp) {
+  journal_.peers = true;
+  journal_.oldest_untold_ms = 99'000;
+  auto watcher = Watch();
+  EXPECT_EQ(Next(*watcher), "");
+  ASSERT_EQ(journal_.reads.size(), 1u);
+  EXPECT_EQ(journal_.reads[0].updated_ms, 99'000);
+  EXPECT_EQ(hub_.floor_ms(), 99'000);
+  journal_.Answer({});
+  // One of ours, and a peer's that is found later though it was stamped before.
+  Publish(Change("ours", 1, 100'000));
+  EXPECT_EQ(Result(), "ours/1");
+  EXPECT_EQ(Position(), 99'000);
+  EXPECT_EQ(Next(*watcher), "");
+  Publish(Change("peers", 1, 99'500));
+  EXPECT_EQ(Result(), "peers/1");
+  watcher->Cancel();
+}
+
+TEST_F(WatchHubTest, WithPeersAVersionIsToldOnceWhoeverFindsIt) {
+  journal_.peers = true;
+  journal_.oldest_untold_ms = 99'000;
+  auto watcher = Watch();
+  EXPECT_EQ(Next(*watcher), "");
+  journal_.Answer({});
+  Publish(Change("a", 1, 99'500));
+  EXPECT_EQ(Result(), "a/1");
+  Publish(Change("a", 1, 99'500));
+  Publish(Change("b", 1, 99'600));
+  EXPECT_EQ(Next(*watcher), "b/1");
+  watcher->Cancel();
+}
+
+TEST_F(WatchHubTest, TheFloorRisesFromWhereItIsAloneAndGoesWithTheLastWatcher) {
+  journal_.peers = true;
+  journal_.oldest_untold_ms = 99'000;
+  auto watcher = Watch();
+  EXPECT_EQ(Next(*watcher), "");
+  journal_.oldest_untold_ms = 98'000;
+  auto other = Watch();
+  Pull pull;
+  pull.From(*other);
+  EXPECT_EQ(hub_.floor_ms(), 98'000);
+  hub_.RaiseFloor(99'000, 120'000);
+  EXPECT_EQ(hub_.floor_ms(), 98'000) << "what lies between is not told yet";
+  hub_.RaiseFloor(98'000, 120'000);
+  EXPECT_EQ(hub_.floor_ms(), 120'000);
+  watcher->Cancel();
+  EXPECT_EQ(hub_.floor_ms(), 120'000);
+  other->Cancel();
+  EXPECT_EQ(hub_.floor_ms(), std::nullopt);
 }
 
 TEST_F(WatchHubTest, AJournalThatIsAwayEndsAWatchThatCatchesUp) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/status/error.h"
 #include "customers/domain/errors.h"
 
@@ -108,12 +109,14 @@ absl::StatusOr<Reservation> Release(WorkingSet& set, const std::string& order_id
     reservation.order_id = order_id;
     reservation.owner = owner;
     reservation.status = ReservationStatus::kReleased;
-    set.new_reservations.insert(order_id);
+    if (!Planted(Bug::kReleaseLeavesNoRow)) set.new_reservations.insert(order_id);
     return reservation;
   }
   if (reservation.owner != owner) return error::ReservationOwnedBySaga(order_id);
   if (reservation.status == ReservationStatus::kReserved) MoveReservation(set, reservation, "release", +1, -1, 0);
-  if (reservation.status == ReservationStatus::kCommitted) MoveReservation(set, reservation, "reversal", +1, 0, -1);
+  if (reservation.status == ReservationStatus::kCommitted) {
+    MoveReservation(set, reservation, "reversal", Planted(Bug::kReversalKeepsStock) ? 0 : +1, 0, -1);
+  }
   if (reservation.status != ReservationStatus::kReleased) {
     reservation.status = ReservationStatus::kReleased;
     MarkChanged(set, order_id);

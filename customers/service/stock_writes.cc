@@ -1,10 +1,12 @@
 #include "customers/service/stock_writes.h"
 
+#include <algorithm>
 #include <iterator>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "common/fault/planted.h"
 #include "common/proto/deterministic.h"
 #include "common/status/error.h"
 #include "customers/domain/errors.h"
@@ -120,6 +122,9 @@ absl::StatusOr<BatchEffect> StockWrites::RunBatch(sql::Connection& connection,
   SAGAMESH_ASSIGN_OR_RETURN(WorkingSet set, Load(connection, std::move(wanted)));
 
   for (Operation* operation : operations) RunOperation(set, barrier, *operation);
+  const auto refused = [](const Operation* operation) { return !operation->reply.ok(); };
+  if (Planted(Bug::kRefusalUndoesBatch) && std::any_of(operations.begin(), operations.end(), refused))
+    return BatchEffect::kNothing;
 
   const absl::StatusOr<bool> changed = SaveChanges(connection, set, now);
   // Another worker made a row between our reading and our writing: decide again.

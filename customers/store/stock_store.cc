@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/fault/planted.h"
 #include "common/status/error.h"
 #include "customers/v1/customers.pb.h"
 
@@ -127,10 +128,11 @@ absl::Status LoadReservations(sql::Connection& connection, const std::set<std::s
 
 absl::Status LoadProducts(sql::Connection& connection, const std::set<std::string>& skus, WorkingSet& set) {
   if (skus.empty()) return absl::OkStatus();
-  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows,
-                            connection.Query(absl::StrCat(SelectByKeys(kProductColumns, "products", "sku", skus.size()),
-                                                          sql::ForUpdate(connection.dialect())),
-                                             Parameters(skus)));
+  const absl::string_view lock = Planted(Bug::kReadStockUnlocked) ? "" : sql::ForUpdate(connection.dialect());
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> rows,
+      connection.Query(absl::StrCat(SelectByKeys(kProductColumns, "products", "sku", skus.size()), lock),
+                       Parameters(skus)));
   for (const sql::Row& row : rows) set.products[row.Text(0)] = ToProduct(row);
   return absl::OkStatus();
 }

@@ -7,11 +7,12 @@
 #include "common/clock/clock.h"
 #include "common/testing/engines.h"
 #include "common/testing/status_matchers.h"
-#include "tests/simulation/stepped_database.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh::customers {
 namespace {
 
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::HasCode;
@@ -225,8 +226,7 @@ TEST_P(StockStoreTest, MigratingTwiceChangesNothing) {
   EXPECT_TRUE(FindProduct(*connection_, "a")->has_value());
 }
 
-const Engine kSimulated = {"simulated", [](const Clock&) { return simulation::MakeSteppedDatabase(); }};
-INSTANTIATE_TEST_SUITE_P(Engines, StockStoreTest, ::testing::Values(SqliteEngine(), kSimulated), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, StockStoreTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, StockStoreTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace

@@ -37,11 +37,12 @@ func (t tree) read(name string) (string, error) {
 
 // deployment is all that the rules look at.
 type deployment struct {
-	tree    tree
-	project *types.Project
-	stages  []instructions.Stage
-	ignored *patternmatcher.PatternMatcher
-	texts   map[string]string // files that are only searched, by path
+	tree       tree
+	project    *types.Project
+	replicated *types.Project // with replicas.yml
+	stages     []instructions.Stage
+	ignored    *patternmatcher.PatternMatcher
+	texts      map[string]string // files that are only searched, by path
 }
 
 // searched are the files that the rules take facts from.
@@ -67,19 +68,28 @@ func load(ctx context.Context, t tree) (*deployment, error) {
 	return d, nil
 }
 
-// loadCompose checks the file against Compose's schema, and that its volumes, networks, secrets and dependencies exist.
-func (d *deployment) loadCompose(ctx context.Context) error {
-	text, err := d.tree.read("deploy/compose.yml")
-	if err != nil {
-		return err
+// loadCompose checks the files against Compose's schema, and that their volumes, networks, secrets and dependencies exist.
+func (d *deployment) loadCompose(ctx context.Context) (err error) {
+	if d.project, err = d.loadProject(ctx, "compose.yml"); err == nil {
+		d.replicated, err = d.loadProject(ctx, "compose.yml", "replicas.yml")
 	}
-	directory := filepath.Join(d.tree.root, "deploy")
-	d.project, err = loader.LoadWithContext(ctx, types.ConfigDetails{
-		WorkingDir:  directory,
-		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(directory, "compose.yml"), Content: []byte(text)}},
-		Environment: types.Mapping{},
-	}, func(o *loader.Options) { o.SetProjectName("sagamesh", false) })
 	return err
+}
+
+// loadProject reads files of deploy/, each of which changes those before it.
+func (d *deployment) loadProject(ctx context.Context, names ...string) (*types.Project, error) {
+	directory := filepath.Join(d.tree.root, "deploy")
+	var files []types.ConfigFile
+	for _, name := range names {
+		text, err := d.tree.read("deploy/" + name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, types.ConfigFile{Filename: filepath.Join(directory, name), Content: []byte(text)})
+	}
+	return loader.LoadWithContext(ctx, types.ConfigDetails{
+		WorkingDir: directory, ConfigFiles: files, Environment: types.Mapping{},
+	}, func(o *loader.Options) { o.SetProjectName("sagamesh", false) })
 }
 
 func (d *deployment) loadDockerfile(context.Context) error {

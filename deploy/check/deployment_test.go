@@ -33,7 +33,7 @@ func TestTheDeploymentFitsTheTree(t *testing.T) {
 	}
 }
 
-const compose, dockerfile = "deploy/compose.yml", "deploy/Dockerfile"
+const compose, replicas, dockerfile = "deploy/compose.yml", "deploy/replicas.yml", "deploy/Dockerfile"
 
 // plants are faults: a text in a file that is replaced wherever it stands, and what must be said of it.
 var plants = []struct{ file, old, new, want string }{
@@ -76,6 +76,8 @@ var plants = []struct{ file, old, new, want string }{
 	{compose, "mysql:/var/lib/mysql", "./data:/var/lib/mysql", "on no named volume"},
 	{compose, "target: orders}", "target: order}", "orders is not built from the stage"},
 	{compose, "context: ..", "context: .", "is not built from the stage"},
+	{replicas, "  orders:\n    scale: 2\n", "  orders:\n    scale: 3\n", "replicas.yml: 3 of orders, should be 2"},
+	{replicas, "ports: !reset []", "restart: always", "publishes 50052"},
 	{dockerfile, "EXPOSE 3000 3001 3002 3003", "EXPOSE 3000", "the image of gateway exposes"},
 	{dockerfile, `CMD ["gateway", "--check"]`, "NONE", "gateway has no health check"},
 	{dockerfile, `CMD ["gateway", "--check"]`, "CMD gateway --check", "gateway has no health check, or one by a shell"},

@@ -35,7 +35,7 @@ var rules = []rule{
 	everyProcessIsThere, everyContainerIsConfined, everyContainerTellsItsHealth, theGraceFitsIntoTheStop,
 	passwordsAreFilesOnly, secretsStayOutOfGitAndBuilds, exactlyTheDocumentedPortsArePublished, everyFlagIsKnown,
 	theServicesFindEachOther, everyServiceHasADatabaseOfItsOwn, theDatabaseIsDurable, everyImageIsWhole,
-	theBuildHasWhatItCopies,
+	theBuildHasWhatItCopies, replicasAreTwoAndPublishNothing,
 }
 
 func everyProcessIsThere(d *deployment) (wrong []string) {
@@ -244,6 +244,23 @@ func everyFlagIsKnown(d *deployment) (wrong []string) {
 			if len(rest) > 0 {
 				wrong = append(wrong, fmt.Sprintf("%s takes no arguments such as %q", name, rest))
 			}
+		}
+	}
+	return wrong
+}
+
+// replicasAreTwoAndPublishNothing: the host's port has room for one.
+func replicasAreTwoAndPublishNothing(d *deployment) (wrong []string) {
+	for name, s := range d.replicated.Services {
+		want := 1
+		if slices.Contains(databaseServices, name) {
+			want = 2
+		}
+		if s.GetScale() != want {
+			wrong = append(wrong, fmt.Sprintf("replicas.yml: %d of %s, should be %d", s.GetScale(), name, want))
+		}
+		if s.GetScale() > 1 && len(s.Ports) > 0 {
+			wrong = append(wrong, fmt.Sprintf("replicas.yml: each of %s publishes %s", name, s.Ports[0].Published))
 		}
 	}
 	return wrong

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/fault/planted.h"
 #include "common/status/error.h"
 #include "orders/domain/errors.h"
 
@@ -88,7 +89,7 @@ absl::StatusOr<Order> CreateForSaga(WorkingSet& set, const Order& order, const T
 absl::StatusOr<Order> CheckConfirm(WorkingSet& set, const std::string& order_id, const Caller& caller) {
   const Order* order = Find(set, order_id);
   if (order == nullptr) return error::OrderNotFound(order_id);
-  if (IsCancelled(*order)) return error::OrderCancelled(order_id);
+  if (IsCancelled(*order) && !Planted(Bug::kConfirmOverCancelling)) return error::OrderCancelled(order_id);
   if (order->saga_id != caller.saga_id && !(caller.direct() && order->status == OrderStatus::kConfirmed)) {
     return error::OrderOwnedBySaga(order_id);
   }

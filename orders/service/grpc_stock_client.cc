@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "common/rpc/channel.h"
 #include "common/rpc/metadata.h"
-#include "common/rpc/server.h"
 #include "common/rpc/status.h"
 
 namespace sagamesh::orders {

@@ -14,7 +14,7 @@ namespace sagamesh::orders {
 // The stock over gRPC. The destructor waits for the calls under way, at most as long as their deadlines.
 class GrpcStockClient final : public StockClient {
  public:
-  explicit GrpcStockClient(const std::string& target);
+  explicit GrpcStockClient(const std::string& target);  // common/rpc/target.h
   ~GrpcStockClient() override;
 
   void ReserveStock(const CallContext& context, const ::customers::v1::ReserveStockRequest& request,

@@ -10,11 +10,12 @@
 #include "common/clock/clock.h"
 #include "common/testing/engines.h"
 #include "common/testing/status_matchers.h"
-#include "tests/simulation/stepped_database.h"
+#include "tests/simulation/mysql/threaded_database.h"
 
 namespace sagamesh::orders {
 namespace {
 
+using ::sagamesh::simulation::mysql::SimulatedEngine;
 using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::ServerEngines;
@@ -168,8 +169,7 @@ TEST_P(OrderStoreTest, MigratingAgainChangesNothing) {
   EXPECT_TRUE(FindOrder(*connection_, "o-1")->has_value());
 }
 
-const Engine kSimulated = {"simulated", [](const Clock&) { return simulation::MakeSteppedDatabase(); }};
-INSTANTIATE_TEST_SUITE_P(Engines, OrderStoreTest, ::testing::Values(SqliteEngine(), kSimulated), EngineName);
+INSTANTIATE_TEST_SUITE_P(Engines, OrderStoreTest, ::testing::Values(SqliteEngine(), SimulatedEngine()), EngineName);
 INSTANTIATE_TEST_SUITE_P(Servers, OrderStoreTest, ::testing::ValuesIn(ServerEngines()), EngineName);
 
 }  // namespace

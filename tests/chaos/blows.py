@@ -20,14 +20,20 @@ class Blow(NamedTuple):
     strike: Callable[[Chaos], None]
 
 
-def _pause(chaos, seconds):
+def in_random_order(all_blows, rng):
+    """Each once, again and again."""
+    while True:
+        yield from rng.sample(all_blows, len(all_blows))
+
+
+def pause(chaos, seconds):
     time.sleep(chaos.rng.uniform(*seconds))
 
 
 def kill(service):
     def strike(chaos):
         chaos.stack.kill(service)
-        _pause(chaos, PAUSE_S)
+        pause(chaos, PAUSE_S)
         chaos.stack.start(service)
 
     return Blow(f"kill -9 {service}", strike)
@@ -42,7 +48,7 @@ def kill_database(*services):
         chaos.rng.shuffle(beginnings)
         for end in ends:
             end()
-        _pause(chaos, PAUSE_S)
+        pause(chaos, PAUSE_S)
         for begin in beginnings:
             begin()
         chaos.stack.wait_healthy()
@@ -50,7 +56,7 @@ def kill_database(*services):
     return Blow("kill -9 " + " ".join(["the database", *services]), strike)
 
 
-def _end_connections(chaos):
+def end_connections(chaos):
     """The server ends every connection of the services, be it inside a transaction or a COMMIT; and again soon."""
     with chaos.database.administrator() as admin:
         cursor = admin.cursor()
@@ -61,11 +67,11 @@ def _end_connections(chaos):
                     cursor.execute(f"KILL CONNECTION {connection}")
                 except pymysql.err.OperationalError:  # it has ended meanwhile
                     pass
-            _pause(chaos, PAUSE_S)
+            pause(chaos, PAUSE_S)
 
 
 @contextlib.contextmanager
-def _hanging(chaos):
+def hanging(chaos):
     """It stands still, and then goes on with all that it was told before."""
     with stopped(chaos.database.process):
         yield
@@ -77,7 +83,7 @@ def _standing_still(service):
 
 
 @contextlib.contextmanager
-def _holding_commits(chaos):
+def holding_commits(chaos):
     """Transactions that have written wait in their COMMIT, others in their first write."""
     with chaos.database.administrator() as admin:
         admin.cursor().execute("FLUSH TABLES WITH READ LOCK")
@@ -88,7 +94,7 @@ def _holding_commits(chaos):
 def during(trouble, name, seconds):
     def strike(chaos):
         with trouble(chaos):
-            _pause(chaos, seconds)
+            pause(chaos, seconds)
         chaos.stack.wait_healthy()
 
     return Blow(name, strike)
@@ -98,23 +104,23 @@ def kill_during(trouble, name, service):
     """What the dead process last told the server is still done, beside what its successor says."""
     def strike(chaos):
         with trouble(chaos):
-            _pause(chaos, PAUSE_S)
+            pause(chaos, PAUSE_S)
             chaos.stack.kill(service)
             chaos.stack.launch(service)
-            _pause(chaos, PAUSE_S)
+            pause(chaos, PAUSE_S)
         chaos.stack.wait_healthy()
 
     return Blow(f"kill -9 {service} while {name}", strike)
 
 
-TROUBLES = ((_hanging, "the database hangs"), (_holding_commits, "COMMITs are held"))
+TROUBLES = ((hanging, "the database hangs"), (holding_commits, "COMMITs are held"))
 ON_FILES = [kill(service) for service in SERVICES]
 ON_SERVER = [
     *ON_FILES,
     kill_database(),
     *(kill_database(service) for service in DATABASES),
     kill_database(*DATABASES),
-    Blow("KILL of all connections", _end_connections),
+    Blow("KILL of all connections", end_connections),
     *(during(trouble, name, HICCUP_S) for trouble, name in TROUBLES),
     *(during(trouble, f"{name} for long", SILENCE_S) for trouble, name in TROUBLES),
     *(during(_standing_still(service), f"{service} stands still", HICCUP_S) for service in DATABASES),

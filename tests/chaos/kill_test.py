@@ -59,17 +59,11 @@ def _round(chaos, number, blow):
     return open_calls, sum(1 for saga in chaos.state.sagas.values() if saga.created_ms <= struck_ms < saga.updated_ms)
 
 
-def _in_random_order(all_blows, rng):
-    """Each once, again and again."""
-    while True:
-        yield from rng.sample(all_blows, len(all_blows))
-
-
 def test_blows_at_random_instants_lose_nothing_and_repeat_nothing(chaos, request):
     of_engine, default = ((blows.ON_FILES, ROUNDS_ON_FILES) if chaos.database is None
                           else (blows.ON_SERVER, ROUNDS_ON_SERVER))
     rounds = request.config.getoption("--rounds") or default
-    counted, coming = 0, _in_random_order(of_engine, chaos.rng)
+    counted, coming = 0, blows.in_random_order(of_engine, chaos.rng)
     blow = next(coming)
     for attempt in itertools.count(1):
         if counted == rounds:

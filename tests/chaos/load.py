@@ -11,7 +11,6 @@ from stack import fault
 
 CLIENTS = 48
 PAIRED = 16  # of these, every two share their keys: concurrent duplicates
-CALL_TIMEOUT_S = 40
 PAUSE_AFTER_FAILURE_S = 0.02
 UNANSWERED = 0
 AGAIN = (UNANSWERED, 429, 503, 504)  # what a client repeats with the same key
@@ -21,7 +20,7 @@ class Client:
     """One connection to a REST face, made again when it breaks."""
 
     def __init__(self, stack, face="coordinator"):
-        self._port = stack.port[f"rest_{face}"]
+        self._port, self._timeout_s = stack.port[f"rest_{face}"], stack.call_timeout_s
         self._connection = None
 
     def post(self, path, request, key, headers=None):
@@ -31,7 +30,7 @@ class Client:
         started = time.monotonic()
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=CALL_TIMEOUT_S)
+                self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
             self._connection.request("POST", path, body, sent)
             reply = self._connection.getresponse()
             status, text = reply.status, reply.read().decode()

@@ -28,22 +28,23 @@ class Lost(AssertionError):
 
 
 class Chaos:
-    """`database`: the server of tests/databases/servers.py that is its own; None: the databases are files."""
+    """`database`: the server of tests/databases/servers.py that is its own; None: the databases are files. `kind` of
+    Stack."""
 
-    def __init__(self, directory, rng, database=None, **stack):
+    def __init__(self, directory, rng, database=None, kind=Stack, **stack):
         self.rng = rng
         self.database = database
         if database is not None:
             stack["server"] = Server(f"127.0.0.1:{database.port}")
-        self.stack = Stack(directory, **stack).start()
+        self.stack = kind(directory, **stack).start()
         self.skus = [self.stack.new_product(f"chaos-{i}", available=INITIAL_STOCK) for i in range(3)]
         self.answers = []
         self.state = None  # as of the last check
 
     @contextlib.contextmanager
-    def load(self, name):
+    def load(self, name, kind=Load, repeat_at_most=None):
         """Clients are busy when the body begins. After it they get on, and stop; then nothing may be lost."""
-        load = Load(self.stack, self.skus, name)
+        load = kind(self.stack, self.skus, name)
         try:
             eventually(lambda: load.open_calls >= OPEN_CALLS_MIN, every=0.005)
             time.sleep(self.rng.uniform(0.05, 0.6))
@@ -53,7 +54,7 @@ class Chaos:
         finally:
             load.stop()
         eventually(lambda: not self.stack.open_sagas(), seconds=SETTLE_S_MAX, every=0.02)
-        self.ask_again(load.answers)
+        self.ask_again(load.answers, at_most=repeat_at_most)
         self.ask_again(self.answers, at_most=EARLIER_SAMPLE)
         self.answers += load.answers
         self.check()

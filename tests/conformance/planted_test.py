@@ -332,6 +332,29 @@ def a_saga_is_parked_without_a_reason(run):
 
 
 @plants(9)
+def a_history_has_a_gap(run):
+    saga_id, _ = run.saga("compensated")
+    run.edit_saga(saga_id, lambda record: record.history.add(before=3, after=2))
+    return f"saga {saga_id} has a history with a gap, from 2 to 3"
+
+
+@plants(9)
+def a_history_leads_elsewhere(run):
+    saga_id, _ = run.saga("definite")
+    run.edit_saga(saga_id, lambda record: record.history.pop())
+    run.edit_saga(saga_id, lambda record: record.history.add(before=1, after=3))
+    return f"saga {saga_id} is COMPENSATED and its history ends PARKED"
+
+
+@plants(9)
+def a_parking_tells_another_reason(run):
+    saga_id, _ = run.saga("definite")
+    run.sql("coordinator", "UPDATE sagas SET phase=3 WHERE saga_id=?", saga_id)
+    run.edit_saga(saga_id, lambda record: record.history.add(before=2, after=3, reason=b"another"))
+    return f"saga {saga_id} is PARKED for another reason than its history tells"
+
+
+@plants(9)
 def a_key_is_held_for_ever(run):
     run.sql("coordinator", "UPDATE saga_keys SET status=1 WHERE idempotency_key='reply-lost'")
     return "key 'reply-lost' is held by saga"

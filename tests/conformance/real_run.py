@@ -56,6 +56,15 @@ def buy_directly(client):
     assert client.call("customers", "POST", f"/products/{SKU}/restock", {"quantity": 7}, key="r").status_code == 200
 
 
+def be_compensated(client):
+    """A saga that an operator has undone while its confirmation goes on failing."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        told = pool.submit(client.buy, 6, key="compensated", **fault(CONFIRM, abort=14))
+        [saga] = eventually(client.stack.open_sagas)
+        reply = client.call("coordinator", "POST", f"/v1/sagas/{saga['saga_id']}:compensate", {"reason": "called off"})
+        assert reply.status_code == 200 and told.result().status_code == 409
+
+
 def survive_a_crash(client):
     """A saga that a second incarnation ends, under epoch 2."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -84,6 +93,7 @@ class Run:
             stack.start()
             buy_and_fail(client)
             buy_directly(client)
+            be_compensated(client)
             survive_a_crash(client)
             for order in stack.get("orders", "/orders").json()["orders"]:
                 client.call("orders", "GET", f"/orders/{order['order_id']}")

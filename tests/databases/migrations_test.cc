@@ -138,6 +138,9 @@ TEST_P(ServerMigrationsTest, OneThatWasCutShortAnywhereIsCompleted) {
   std::vector<std::string> statements;
   for (const sql::Migration& migration : migrations_) {
     statements.insert(statements.end(), migration.mysql_statements.begin(), migration.mysql_statements.end());
+    for (const sql::Migration::Column& column : migration.columns) {
+      statements.push_back(absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type));
+    }
   }
   ASSERT_OK(sql::Migrate(*connection_, migrations_));
   const std::vector<std::string> columns = Columns(*connection_);

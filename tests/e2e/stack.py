@@ -103,18 +103,24 @@ class Server:
 
 
 class Stack:
-    def __init__(self, directory, faults=True, flags=None, env=None, server=None):
+    """One gateway, and of each other service so many `replicas`: "orders", "orders-2", ..."""
+
+    call_timeout_s = 40  # of a client over REST
+
+    def __init__(self, directory, faults=True, flags=None, env=None, server=None, replicas=1):
         self.directory = pathlib.Path(directory)
         self.faults = faults
-        self.flags = flags or {}
-        self.env = env or {}  # by service, added to the environment of its process
+        self.flags = flags or {}  # by process
+        self.env = env or {}  # by process, added to its environment
         self.server = server or Server.chosen()
         if self.server is not None:
             self.server.create_databases()
         self.databases = {name: self.server.url(name) if self.server else f"sqlite:{self.directory / name}.db"
                           for name in DATABASES}
-        names = ["customers", "orders", "coordinator", "rest_coordinator", "rest_orders", "rest_customers",
-                 "rest_customers2", "m_customers", "m_orders", "m_coordinator"]
+        self.replicas = {name: [name, *(f"{name}-{number}" for number in range(2, replicas + 1))] for name in DATABASES}
+        self.names = [*itertools.chain(*self.replicas.values()), "gateway"]
+        names = [*self.names[:-1], *(f"m_{name}" for name in self.names[:-1]), "rest_coordinator", "rest_orders",
+                 "rest_customers", "rest_customers2"]
         self.port = dict(zip(names, free_ports(len(names))))
         self.processes = {}
         self.rest = requests.Session()
@@ -123,25 +129,37 @@ class Stack:
     def address(self, name):
         return f"127.0.0.1:{self.port[name]}"
 
+    @staticmethod
+    def service_of(name):
+        return name.partition("-")[0]
+
+    def targets(self, caller, service):
+        """Where `caller` finds the replicas of a service."""
+        return ",".join(self.address(name) for name in self.replicas[service])
+
+    def database_of(self, name):
+        return self.databases[self.service_of(name)]
+
     def command(self, name):
+        service = self.service_of(name)
         if name == "gateway":
-            args = ["--coordinator", self.address("coordinator"), "--orders", self.address("orders"),
-                    "--customers", self.address("customers"),
+            args = ["--coordinator", self.targets(name, "coordinator"), "--orders", self.targets(name, "orders"),
+                    "--customers", self.targets(name, "customers"),
                     "--coordinator-listen", self.address("rest_coordinator"),
                     "--orders-listen", self.address("rest_orders"),
                     "--customers-listen", f"{self.address('rest_customers')},{self.address('rest_customers2')}"]
         else:
-            args = [f"--listen={self.address(name)}", f"--db={self.databases[name]}",
+            args = [f"--listen={self.address(name)}", f"--db={self.database_of(name)}",
                     f"--metrics={self.address('m_' + name)}"]
-        if name == "customers":
+        if service == "customers":
             args.append("--seed-demo")
-        if name == "orders":
-            args.append(f"--customers={self.address('customers')}")
-        if name == "coordinator":
-            args.append(f"--participants=orders.v1.OrdersService={self.address('orders')}")
+        if service == "orders":
+            args.append(f"--customers={self.targets(name, 'customers')}")
+        if service == "coordinator":
+            args.append(f"--participants=orders.v1.OrdersService={self.targets(name, 'orders')}")
         if self.faults:
             args.append("--enable-fault-injection")
-        return [str(BIN / name), *args, *self.flags.get(name, [])]
+        return [str(BIN / service), *args, *self.flags.get(name, [])]
 
     def launch(self, *names):
         for name in names:
@@ -150,7 +168,7 @@ class Stack:
             self.processes[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log, env=environment)
 
     def start(self, *names):
-        self.launch(*(names or SERVICES))
+        self.launch(*(names or self.names))
         self.wait_healthy()
         return self
 
@@ -246,11 +264,11 @@ class Stack:
     def orders(self):
         return orders_grpc.OrdersServiceStub(self.channel("orders"))
 
-    def coordinator(self):
-        return coordinator_grpc.CoordinatorServiceStub(self.channel("coordinator"))
+    def coordinator(self, name="coordinator"):
+        return coordinator_grpc.CoordinatorServiceStub(self.channel(name))
 
-    def sagas(self):
-        return saga_grpc.SagaServiceStub(self.channel("coordinator"))
+    def sagas(self, name="coordinator"):
+        return saga_grpc.SagaServiceStub(self.channel(name))
 
     def metric(self, service, name, **labels):
         """The sum of a metric's samples that have these labels."""

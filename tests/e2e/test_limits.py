@@ -176,7 +176,8 @@ def test_a_shutdown_sends_callers_away_before_its_grace_is_over_and_their_saga_g
 
 
 def test_a_bad_flag_is_a_clear_message(tmp_path):
-    for args, word in ((["--db=nowhere"], "sqlite:PATH"), (["--no-such-flag=1"], "no-such-flag")):
+    for args, word in ((["--db=nowhere"], "sqlite:PATH"), (["--no-such-flag=1"], "no-such-flag"),
+                       (["--customers=127.0.0.1:1,customers:1"], "--customers")):
         command = [Stack(tmp_path).command("orders")[0], "--listen=127.0.0.1:0", *args]
         result = subprocess.run(command, capture_output=True, text=True, timeout=20)
         assert result.returncode != 0 and word.replace("-", "_") in result.stderr.replace("-", "_")

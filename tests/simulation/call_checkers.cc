@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status/error.h"
@@ -57,6 +59,66 @@ void CheckFences(const std::string& who, const std::vector<const Exchange*>& goo
   }
 }
 
+// An epoch of a saga is one coordinator's, for one of its lives.
+void CheckOwners(const std::deque<Exchange>& exchanges, Violations& violations) {
+  std::map<std::pair<std::string, uint64_t>, std::set<std::string>> owners;
+  for (const Exchange& exchange : exchanges) {
+    if (exchange.from != "coordinator" || !exchange.context.saga.has_value()) continue;
+    const SagaCall& saga = *exchange.context.saga;
+    owners[{saga.saga_id, saga.epoch}].insert(exchange.caller);
+  }
+  for (const auto& [epoch, callers] : owners) {
+    if (callers.size() < 2) continue;
+    Add(violations, "8: epoch ", epoch.second, " of saga ", epoch.first, " was used by ", absl::StrJoin(callers, ", "));
+  }
+}
+
+// Only what is definite is stored: what a caller is told again is not for want of an answer.
+void CheckStoredErrors(const std::deque<Exchange>& exchanges, Violations& violations) {
+  constexpr absl::StatusCode kTransient[] = {absl::StatusCode::kCancelled,         absl::StatusCode::kUnknown,
+                                             absl::StatusCode::kDeadlineExceeded,  absl::StatusCode::kAborted,
+                                             absl::StatusCode::kResourceExhausted, absl::StatusCode::kUnavailable};
+  for (const Exchange& exchange : exchanges) {
+    if (!exchange.info.replayed || !exchange.reply.has_value() || exchange.reply->ok()) continue;
+    if (!absl::c_linear_search(kTransient, exchange.reply->status().code())) continue;
+    Add(violations, "4: ", exchange.to, " stored a transient error for ", IdentityOf(exchange), ": ",
+        exchange.reply->status().ToString());
+  }
+}
+
+// One step of a saga: when its coordinators first did it, first undid it, and were first told that it is undone.
+struct StepTimes {
+  absl::Time begun = absl::InfiniteFuture();
+  absl::Time undoing = absl::InfiniteFuture();
+  absl::Time undone = absl::InfiniteFuture();
+};
+
+void CheckReverseOrder(const std::deque<Exchange>& exchanges, Violations& violations) {
+  std::map<std::string, std::map<std::string, StepTimes>> sagas;
+  for (const Exchange& exchange : exchanges) {
+    if (exchange.from != "coordinator" || !exchange.context.saga.has_value()) continue;
+    const SagaCall& saga = *exchange.context.saga;
+    StepTimes& step = sagas[saga.saga_id][saga.step];
+    absl::Time& first = saga.op == SagaOp::kAction ? step.begun : step.undoing;
+    first = std::min(first, exchange.sent);
+    const bool good = exchange.reply.has_value() && exchange.reply->ok();
+    if (good && saga.op == SagaOp::kCompensation) step.undone = std::min(step.undone, exchange.answered);
+  }
+  for (const auto& [saga_id, steps] : sagas) {
+    for (const auto& [earlier, one] : steps) {
+      for (const auto& [later, other] : steps) {
+        // A step that was never begun needs no place among the others.
+        if (one.begun >= other.begun || other.begun == absl::InfiniteFuture()) continue;
+        // A compensation that undoes neighbours carries the name of the first.
+        if (other.undoing == absl::InfiniteFuture() || one.undoing == absl::InfiniteFuture()) continue;
+        if (one.undoing < other.undone) {
+          Add(violations, "7: saga ", saga_id, " undid ", earlier, " before ", later);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void CheckCalls(const std::deque<Exchange>& exchanges, Violations& violations) {
@@ -90,6 +152,9 @@ void CheckCalls(const std::deque<Exchange>& exchanges, Violations& violations) {
       Add(violations, "4: ", exchange.to, " told the first call of ", identity, " that it was a repeat");
     }
   }
+  CheckOwners(exchanges, violations);
+  CheckStoredErrors(exchanges, violations);
+  CheckReverseOrder(exchanges, violations);
   for (const auto& [saga, good] : of_saga) CheckFences(saga.first, good, violations);
 }
 

@@ -8,25 +8,32 @@
 #include "coordinator/runtime/step_caller.h"
 #include "orders/service/stock_client.h"
 #include "tests/simulation/network.h"
+#include "tests/simulation/poison.h"
 #include "tests/simulation/process.h"
 
 namespace sagamesh::simulation {
 
-// The coordinator's way to its participants, over the simulated network. Owned by the coordinator's life.
+// The coordinator's way to its participants, over the simulated network; some sagas kill it on the way. Owned by the
+// coordinator's life.
 class SimStepCaller final : public runtime::StepCaller {
  public:
-  SimStepCaller(Life& life, Network& network) : life_(life), network_(network) {}
+  SimStepCaller(Life& life, Network& network, Poison& poison) : life_(life), network_(network), poison_(poison) {}
 
   void Call(const std::string& method, std::string request, const CallContext& context,
             absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) override {
+    if (life_.alive() && context.saga.has_value() && poison_.Kills(context.saga->saga_id)) {
+      life_.scheduler().Trace(life_.name(), "dies of saga ", context.saga->saga_id);
+      life_.Abort();
+    }
     network_.Call(
-        &life_, "orders", method, std::move(request), context,
+        &life_, method.substr(0, method.find('.')), method, std::move(request), context,
         [done = std::move(done)](absl::StatusOr<std::string> reply, ReplyInfo) mutable { done(std::move(reply)); });
   }
 
  private:
   Life& life_;
   Network& network_;
+  Poison& poison_;
 };
 
 // The way of orders to the stock. Owned by the life of orders.

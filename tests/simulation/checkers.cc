@@ -19,22 +19,6 @@ namespace {
 using engine::Phase;
 using engine::SagaRecord;
 
-const char* NameOf(Phase phase) {
-  switch (phase) {
-    case Phase::kRunning:
-      return "RUNNING";
-    case Phase::kCompensating:
-      return "COMPENSATING";
-    case Phase::kParked:
-      return "PARKED";
-    case Phase::kSucceeded:
-      return "SUCCEEDED";
-    case Phase::kCompensated:
-      return "COMPENSATED";
-  }
-  return "?";
-}
-
 template <typename Message>
 Message Parse(const std::string& bytes) {
   Message message;
@@ -93,7 +77,51 @@ std::map<std::string, Restocked> RestockedBySku(const std::vector<Answer>& histo
   return restocked;
 }
 
+bool WasParked(const SagaRecord& saga) {
+  return std::any_of(saga.history.begin(), saga.history.end(),
+                     [](const engine::HistoryEntry& entry) { return entry.after == Phase::kParked; });
+}
+
+// Each entry of a saga's history begins where the one before ended, and the last ends where the saga is, or has ended
+// from.
+void CheckHistory(const SagaRecord& saga, Violations& violations) {
+  Phase phase = saga.history.empty() ? Phase::kRunning : saga.history.front().before;
+  if (saga.history_dropped == 0 && phase != Phase::kRunning) {
+    Add(violations, "9: saga ", saga.saga_id, " has a history that begins ", NameOf(phase));
+  }
+  for (const engine::HistoryEntry& entry : saga.history) {
+    if (entry.before != phase) {
+      Add(violations, "9: saga ", saga.saga_id, " was ", NameOf(phase), " and then ", NameOf(entry.before));
+    }
+    phase = entry.after;
+  }
+  if (phase == Phase::kRunning && saga.phase == Phase::kSucceeded) return;
+  if (phase == Phase::kCompensating && saga.phase == Phase::kCompensated) return;
+  if (phase != saga.phase) {
+    Add(violations, "9: saga ", saga.saga_id, " is ", NameOf(saga.phase), " and its history ends ", NameOf(phase));
+  }
+  if (phase == Phase::kParked && saga.history.back().reason != saga.park_reason) {
+    Add(violations, "9: saga ", saga.saga_id, " is PARKED for another reason than its history tells");
+  }
+}
+
 }  // namespace
+
+const char* NameOf(engine::Phase phase) {
+  switch (phase) {
+    case Phase::kRunning:
+      return "RUNNING";
+    case Phase::kCompensating:
+      return "COMPENSATING";
+    case Phase::kParked:
+      return "PARKED";
+    case Phase::kSucceeded:
+      return "SUCCEEDED";
+    case Phase::kCompensated:
+      return "COMPENSATED";
+  }
+  return "?";
+}
 
 std::vector<std::string> Unfinished(const Snapshot& snapshot) {
   std::vector<std::string> unfinished;
@@ -249,24 +277,45 @@ void CheckAnswers(const Snapshot& snapshot, const std::vector<Answer>& history, 
 
 namespace {
 
-// Of one key's sagas each has ended before the next begins.
-void CheckTurns(const Snapshot& snapshot, Violations& violations) {
-  std::map<std::pair<engine::KeyKind, std::string>, std::vector<const SagaRecord*>> of_key;
-  for (const auto& [id, saga] : snapshot.sagas) of_key[{saga.key_kind, saga.key}].push_back(&saga);
-  for (auto& [key, sagas] : of_key) {
-    // While a clock that was set back catches up, many share one time: whichever ended in it was the first.
-    std::sort(sagas.begin(), sagas.end(), [](const SagaRecord* a, const SagaRecord* b) {
-      return std::tie(a->created, a->updated) < std::tie(b->created, b->updated);
-    });
-    for (size_t i = 1; i < sagas.size(); i++) {
-      if (engine::IsFinal(sagas[i - 1]->phase) && sagas[i - 1]->updated <= sagas[i]->created) continue;
-      Add(violations, "5: key ", key.second, " had two sagas at once, ", sagas[i - 1]->saga_id, " and ",
-          sagas[i]->saga_id);
-    }
-  }
+// When a saga was under way, by the calls of its coordinators; no clock of theirs is right.
+struct Turn {
+  const SagaRecord* saga = nullptr;
+  absl::Time first = absl::InfiniteFuture();
+  absl::Time last = absl::InfinitePast();  // by its last owner: earlier ones may not know yet that they lost it
+};
+
+bool EndedBefore(const Turn& one, const Turn& other) {
+  return engine::IsFinal(one.saga->phase) && one.last <= other.first &&
+         one.saga->updated <= other.saga->created + kClocksApartMax;
 }
 
 }  // namespace
+
+// Of one key's sagas each has ended before the next begins.
+void CheckTurns(const Snapshot& snapshot, const std::deque<Exchange>& exchanges, Violations& violations) {
+  std::map<std::string, Turn> turns;
+  for (const auto& [id, saga] : snapshot.sagas) turns[id].saga = &saga;
+  for (const Exchange& exchange : exchanges) {
+    if (exchange.from != "coordinator" || !exchange.context.saga.has_value()) continue;
+    const auto turn = turns.find(exchange.context.saga->saga_id);
+    if (turn == turns.end()) continue;
+    turn->second.first = std::min(turn->second.first, exchange.sent);
+    if (exchange.context.saga->epoch == turn->second.saga->epoch) {
+      turn->second.last = std::max(turn->second.last, exchange.sent);
+    }
+  }
+  std::map<std::pair<engine::KeyKind, std::string>, std::vector<const Turn*>> of_key;
+  for (const auto& [id, turn] : turns) of_key[{turn.saga->key_kind, turn.saga->key}].push_back(&turn);
+  for (auto& [key, sagas] : of_key) {
+    for (size_t i = 0; i < sagas.size(); i++) {
+      for (size_t j = i + 1; j < sagas.size(); j++) {
+        if (EndedBefore(*sagas[i], *sagas[j]) || EndedBefore(*sagas[j], *sagas[i])) continue;
+        Add(violations, "5: key ", key.second, " had two sagas at once, ", sagas[i]->saga->saga_id, " and ",
+            sagas[j]->saga->saga_id);
+      }
+    }
+  }
+}
 
 void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Violations& violations) {
   // An explicit key has one saga that ended well or failed for a definite cause; a content key one in each window that
@@ -289,7 +338,6 @@ void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Vio
           sagas[i]->saga_id);
     }
   }
-  CheckTurns(snapshot, violations);
   // Every caller of a saga gets the same bytes, and those that the saga stores.
   std::map<std::string, std::set<std::string>> bytes_of_saga;
   std::map<std::pair<std::string, std::string>, std::set<std::string>> good_bytes_of_key;
@@ -310,7 +358,7 @@ void CheckKeys(const Snapshot& snapshot, const std::vector<Answer>& history, Vio
     }
     const std::string reason = answer.reply.ok() ? "" : GetReason(answer.reply.status());
     // The caller's own wait, or the saga waits for an operator: not the saga's answer.
-    if (IsOfTheWait(reason) || (reason == "SAGA_PARKED" && saga->second.phase == Phase::kParked)) continue;
+    if (IsOfTheWait(reason) || (reason == "SAGA_PARKED" && WasParked(saga->second))) continue;
     const std::string bytes = answer.reply.ok() ? *answer.reply : SerializeStatus(answer.reply.status());
     bytes_of_saga[saga_id].insert(bytes);
     const std::string& stored = answer.reply.ok() ? saga->second.result : saga->second.error;
@@ -364,7 +412,8 @@ void CheckCompensations(const Snapshot& snapshot, Violations& violations) {
       if (order != "CANCELLED" && order != "absent") {
         Add(violations, "7: saga ", id, " is COMPENSATED and its order is ", order);
       }
-      if (here == snapshot.orders_barrier.end() || !here->second.compensating) {
+      // Orders need not know of a saga of which no step has reached them.
+      if (here != snapshot.orders_barrier.end() && !here->second.compensating) {
         Add(violations, "6: saga ", id, " is COMPENSATED and has left no mark at orders");
       }
       if (there == snapshot.customers_barrier.end() || !there->second.compensating) {
@@ -395,6 +444,19 @@ void CheckEpochs(const Snapshot& snapshot, Violations& violations) {
 
 void CheckEnds(const Snapshot& snapshot, Violations& violations) {
   for (const std::string& what : Unfinished(snapshot)) Add(violations, "9: ", what);
+  for (const auto& [id, saga] : snapshot.sagas) CheckHistory(saga, violations);
+}
+
+void CheckPoison(const Snapshot& snapshot, const std::string& saga_id, int kills, Violations& violations) {
+  // Who started it, and those who took it over one after the other.
+  constexpr int kKillsMax = 1 + 3;
+  if (saga_id.empty()) return;
+  if (kills > kKillsMax) Add(violations, "9: saga ", saga_id, " killed ", kills, " coordinators");
+  const auto saga = snapshot.sagas.find(saga_id);
+  if (saga == snapshot.sagas.end()) return Add(violations, "9: saga ", saga_id, " killed its coordinator and is gone");
+  if (!IsParkedByCrashes(snapshot, saga_id)) {
+    Add(violations, "9: saga ", saga_id, " kills its coordinators and is ", NameOf(saga->second.phase));
+  }
 }
 
 Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history,
@@ -404,6 +466,7 @@ Violations CheckAll(const Snapshot& snapshot, const std::vector<Answer>& history
   CheckOrders(snapshot, violations);
   CheckAnswers(snapshot, history, violations);
   CheckKeys(snapshot, history, violations);
+  CheckTurns(snapshot, exchanges, violations);
   CheckCompensations(snapshot, violations);
   CheckEpochs(snapshot, violations);
   CheckEnds(snapshot, violations);

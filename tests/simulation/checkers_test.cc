@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status/error.h"
 #include "coordinator/v1/coordinator.pb.h"
@@ -74,6 +75,9 @@ class CheckersTest : public ::testing::Test {
     saga.key_kind = engine::KeyKind::kExplicit;
     saga.error = SerializeStatus(error);
     saga.error_definite = true;
+    saga.history = {{.event = engine::HistoryEvent::kDecided,
+                     .before = engine::Phase::kRunning,
+                     .after = engine::Phase::kCompensating}};
     snapshot_.orders[order_id] = {order_id, 1, "CANCELLED", saga_id, {{kSku, quantity}}, 100};
     snapshot_.reservations[order_id] = {order_id, "RELEASED", saga_id, {{kSku, quantity}}};
     snapshot_.movements.push_back({kSku, "reserve", order_id, -quantity, quantity, 0});
@@ -186,28 +190,56 @@ TEST_F(CheckersTest, TwoSagasForOneContentKeyInOneWindowAreFound) {
   EXPECT_THAT(Found(), HasSubstr("4: key content was answered by two sagas, saga-1 and saga-3"));
 }
 
-TEST_F(CheckersTest, TwoSagasForOneKeyAtOnceAreFound) {
-  AddCompensated("saga-3", "order-3", 1);
-  for (const char* id : {"saga-2", "saga-3"}) {
-    snapshot_.sagas[id].key = "key";
-    snapshot_.sagas[id].error_definite = false;
+// Two compensated sagas of one key, which may follow each other.
+class TurnsTest : public CheckersTest {
+ protected:
+  TurnsTest() {
+    AddCompensated("saga-3", "order-3", 1);
+    for (const char* id : {"saga-2", "saga-3"}) {
+      snapshot_.sagas[id].key = "key";
+      snapshot_.sagas[id].error_definite = false;
+      snapshot_.sagas[id].epoch = 1;
+    }
   }
-  snapshot_.sagas["saga-2"].updated = now_ + absl::Seconds(1);
-  snapshot_.sagas["saga-3"].created = now_ + absl::Seconds(1);
+
+  void AddStep(const std::string& saga_id, absl::Time sent, uint64_t epoch = 1) {
+    Exchange call{.from = "coordinator", .to = "orders", .method = kCancelOrder, .sent = sent};
+    call.context.saga = SagaCall{saga_id, "create", SagaOp::kCompensation, epoch};
+    exchanges_.push_back(call);
+  }
+};
+
+TEST_F(TurnsTest, TwoSagasForOneKeyWhoseCallsInterleaveAreFound) {
+  AddStep("saga-2", now_);
+  AddStep("saga-3", now_ + absl::Seconds(1));
   EXPECT_THAT(Found(), IsEmpty());
-  snapshot_.sagas["saga-2"].updated += absl::Milliseconds(1);
+  AddStep("saga-2", now_ + absl::Seconds(2));
   EXPECT_THAT(Found(), HasSubstr("5: key key had two sagas at once, saga-2 and saga-3"));
 }
 
-TEST_F(CheckersTest, SagasOfOneKeyThatBeganInTheSameInstantAreInTheOrderOfTheirEnds) {
-  AddCompensated("saga-3", "order-3", 1);
-  for (const char* id : {"saga-2", "saga-3"}) {
-    snapshot_.sagas[id].key = "key";
-    snapshot_.sagas[id].error_definite = false;
-    snapshot_.sagas[id].created = snapshot_.sagas[id].updated = now_;
-  }
-  snapshot_.sagas["saga-2"].updated += absl::Seconds(1);
+TEST_F(TurnsTest, AnEarlierOwnerMayNotKnowYetThatTheSagaHasEnded) {
+  snapshot_.sagas["saga-2"].epoch = 2;
+  AddStep("saga-2", now_, 2);
+  AddStep("saga-3", now_ + absl::Seconds(1));
+  AddStep("saga-2", now_ + absl::Seconds(2), 1);
   EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(TurnsTest, TwoSagasForOneKeyThatAreFurtherIntoEachOtherThanClocksMayBeApartAreFound) {
+  snapshot_.sagas["saga-2"].updated = now_ + kClocksApartMax;
+  snapshot_.sagas["saga-3"].created = now_;
+  snapshot_.sagas["saga-3"].updated = now_ + absl::Minutes(1);
+  EXPECT_THAT(Found(), IsEmpty());
+  snapshot_.sagas["saga-2"].updated += absl::Milliseconds(1);
+  snapshot_.sagas["saga-2"].created = now_;
+  EXPECT_THAT(Found(), HasSubstr("5: key key had two sagas at once, saga-2 and saga-3"));
+}
+
+TEST_F(TurnsTest, ASagaBesideOneOfItsKeyThatHasNotEndedIsFound) {
+  AddStep("saga-2", now_);
+  AddStep("saga-3", now_ + absl::Seconds(1));
+  snapshot_.sagas["saga-2"].phase = engine::Phase::kParked;
+  EXPECT_THAT(Found(), HasSubstr("5: key key had two sagas at once, saga-2 and saga-3"));
 }
 
 TEST_F(CheckersTest, TwoAnswersOfOneSagaAreFound) {
@@ -240,6 +272,35 @@ TEST_F(CheckersTest, ASagaThatDoesNotEndIsFound) {
   EXPECT_THAT(Found(), HasSubstr("9: saga saga-2 is COMPENSATING"));
 }
 
+TEST_F(CheckersTest, AHistoryThatDoesNotLeadToItsSagasStateIsFound) {
+  engine::SagaRecord& saga = snapshot_.sagas["saga-2"];
+  const std::vector<engine::HistoryEntry> whole = saga.history;
+  saga.history.clear();
+  EXPECT_THAT(Found(), HasSubstr("9: saga saga-2 is COMPENSATED and its history ends RUNNING"));
+  saga.history = {{.before = engine::Phase::kParked, .after = engine::Phase::kCompensating}};
+  EXPECT_THAT(Found(), HasSubstr("9: saga saga-2 has a history that begins PARKED"));
+  saga.history_dropped = 1;
+  EXPECT_THAT(Found(), IsEmpty());
+  saga.history = whole;
+  saga.history.push_back({.before = engine::Phase::kParked, .after = engine::Phase::kCompensating});
+  EXPECT_THAT(Found(), HasSubstr("9: saga saga-2 was COMPENSATING and then PARKED"));
+  saga.history = whole;
+  saga.history.push_back(
+      {.reason = "another", .before = engine::Phase::kCompensating, .after = engine::Phase::kParked});
+  saga.phase = engine::Phase::kParked;
+  EXPECT_THAT(Found(), HasSubstr("9: saga saga-2 is PARKED for another reason than its history tells"));
+}
+
+TEST_F(CheckersTest, CallersOfASagaThatWasParkedMayHaveBeenToldSo) {
+  const absl::Status parked =
+      MakeError(absl::StatusCode::kAborted, {"coordinator", "SAGA_PARKED"}, "parked", {{"saga_id", "saga-1"}});
+  history_.push_back({.intent = ++intent_, .method = kProcessOrder, .key = "key of saga-1", .reply = parked});
+  EXPECT_THAT(Found(), HasSubstr("4: saga saga-1 gave 2 different answers"));
+  snapshot_.sagas["saga-1"].history = {{.before = engine::Phase::kRunning, .after = engine::Phase::kParked},
+                                       {.before = engine::Phase::kParked, .after = engine::Phase::kRunning}};
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
 TEST_F(CheckersTest, RepeatedCallsWithTheirStoredResultPass) {
   AddCall("create", SagaOp::kAction, 1);
   AddCall("create", SagaOp::kAction, 2);
@@ -260,6 +321,29 @@ TEST_F(CheckersTest, AFirstCallThatIsToldToBeARepeatIsFound) {
   EXPECT_THAT(Found(), IsEmpty());
   exchanges_.pop_front();
   EXPECT_THAT(Found(), HasSubstr("4: orders told the first call of saga-1/create/action that it was a repeat"));
+}
+
+TEST_F(CheckersTest, ATransientErrorThatWasStoredIsFound) {
+  AddCall("create", SagaOp::kAction, 1).reply = absl::FailedPreconditionError("");
+  Exchange& repeated = AddCall("create", SagaOp::kAction, 1);
+  repeated.info.replayed = true;
+  repeated.reply = absl::FailedPreconditionError("");
+  EXPECT_THAT(Found(), IsEmpty());
+  repeated.reply = absl::UnavailableError("");
+  EXPECT_THAT(Found(), HasSubstr("4: orders stored a transient error for saga-1/create/action"));
+}
+
+TEST_F(CheckersTest, AStepThatIsUndoneBeforeALaterOneIsFound) {
+  const auto add = [this](const std::string& step, SagaOp op) {
+    Exchange& call = AddCall(step, op, 1);
+    call.from = "coordinator";
+    call.sent = call.arrived;
+  };
+  for (const char* step : {"create", "confirm"}) add(step, SagaOp::kAction);
+  add("create", SagaOp::kCompensation);  // of both: they are neighbours
+  EXPECT_THAT(Found(), IsEmpty());
+  add("confirm", SagaOp::kCompensation);
+  EXPECT_THAT(Found(), HasSubstr("7: saga saga-1 undid create before confirm"));
 }
 
 TEST_F(CheckersTest, AnotherPayloadThatWasTakenUnderAStepIsFound) {
@@ -292,6 +376,31 @@ TEST_F(CheckersTest, ALowerEpochThatWasTakenAfterAHigherOneIsFound) {
   AddCall("create", SagaOp::kAction, 2);
   AddCall("create", SagaOp::kAction, 1);
   EXPECT_THAT(Found(), HasSubstr("8: orders took orders.v1.OrdersService/CreateOrder of saga saga-1 at epoch 1"));
+}
+
+TEST_F(CheckersTest, AnEpochThatTwoLivesUsedIsFound) {
+  for (const uint64_t epoch : {1, 2}) {
+    Exchange& call = AddCall("create", SagaOp::kAction, epoch);
+    call.from = "coordinator";
+    call.caller = absl::StrCat("coordinator/", epoch, "#1");
+  }
+  snapshot_.sagas["saga-1"].epoch = 2;
+  EXPECT_THAT(Found(), IsEmpty());
+  exchanges_.back().context.saga->epoch = 1;
+  EXPECT_THAT(Found(), HasSubstr("8: epoch 1 of saga saga-1 was used by coordinator/1#1, coordinator/2#1"));
+}
+
+TEST_F(CheckersTest, ASagaThatKillsItsCoordinatorsAndIsNotParkedInTimeIsFound) {
+  const auto found = [this](int kills) {
+    Violations violations;
+    CheckPoison(snapshot_, "saga-1", kills, violations);
+    return absl::StrJoin(violations, "\n");
+  };
+  EXPECT_THAT(found(4), HasSubstr("9: saga saga-1 kills its coordinators and is SUCCEEDED"));
+  snapshot_.sagas["saga-1"].phase = engine::Phase::kParked;
+  snapshot_.sagas["saga-1"].park_reason = "TAKEN_OVER_WITHOUT_PROGRESS: 3 owners in a row";
+  EXPECT_THAT(found(4), IsEmpty());
+  EXPECT_THAT(found(5), HasSubstr("9: saga saga-1 killed 5 coordinators"));
 }
 
 TEST_F(CheckersTest, CallsThatCrossMayBeTakenInEitherOrder) {

@@ -224,10 +224,11 @@ void Clients::Attempt(std::shared_ptr<Intent> intent) {
   context.fault = intent->fault;
   const absl::Time asked = scheduler_.now();
   context.deadline = asked + rng_.Between(absl::Milliseconds(500), absl::Seconds(15));
-  network_.Call(nullptr, intent->to, intent->method, intent->request, context,
+  intent->replica = network_.Choose(intent->to, rng_.Chance(0.8) ? intent->replica : "");
+  network_.Call(nullptr, intent->replica, intent->method, intent->request, context,
                 [this, intent, asked](absl::StatusOr<std::string> reply, ReplyInfo info) {
                   Ended(intent, {intent->id, intent->method, intent->request, intent->key, intent->fault, asked,
-                                 scheduler_.now(), std::move(reply), info});
+                                 scheduler_.now(), std::move(reply), info, intent->replica});
                 });
 }
 

@@ -47,6 +47,7 @@ struct Answer {
   absl::Time answered;
   absl::StatusOr<std::string> reply;
   ReplyInfo info;
+  std::string replica;  // that was asked
 };
 
 // The saga that an answer of ProcessOrder is about; "" if it names none.
@@ -55,7 +56,7 @@ std::string SagaOf(const Answer& answer);
 bool IsOfTheWait(absl::string_view reason);
 
 // The clients of the shop: each wants something, asks for it, perhaps twice at once, and repeats it when the answer
-// does not say. Everything they do is drawn from the seed.
+// does not say, mostly from another replica. Everything they do is drawn from the seed.
 class Clients {
  public:
   Clients(Scheduler& scheduler, Network& network, uint64_t seed)
@@ -79,6 +80,7 @@ class Clients {
     std::optional<std::string> key;
     std::optional<Fault> fault;
     int attempts_left = 8;
+    std::string replica = "";  // asked last
     // What follows its last answer.
     std::function<void(const Answer&)> then;
   };

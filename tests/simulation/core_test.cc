@@ -1,18 +1,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
-#include "tests/simulation/network.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/storage.h"
-#include "tests/simulation/temp_dir.h"
 
 namespace sagamesh::simulation {
 namespace {
@@ -156,6 +155,83 @@ TEST(Process, ItsObjectsLiveUntilItsFibresHaveEnded) {
   EXPECT_TRUE(watched.expired());
 }
 
+TEST(Scheduler, AFibreThatIsHeldGoesOnAfterItsReleaseIfSomethingWokeIt) {
+  Scheduler scheduler(1);
+  int done = 0;
+  const uint64_t held = scheduler.Spawn([&] {
+    scheduler.Park(absl::Seconds(1));
+    done++;
+  });
+  scheduler.Step();
+  scheduler.Hold(held);
+  RunAll(scheduler);
+  EXPECT_EQ(done, 0);
+  scheduler.Release(held);
+  RunAll(scheduler);
+  EXPECT_EQ(done, 1);
+}
+
+TEST(Process, WhileItIsFrozenNothingOfItRunsAndAfterwardsEverythingDoes) {
+  Scheduler scheduler(4);
+  int effects = 0;
+  Process process(scheduler, "p", [&](Life& life) {
+    EventLoop& loop = life.MakeLoop();
+    loop.PostAfter(absl::Seconds(2), [&effects] { effects++; });
+    WorkerPool& pool = life.MakePool(1);
+    pool.Post([&effects, &life, &pool] {
+      life.clock().SleepFor(absl::Seconds(2));
+      effects++;
+      pool.Post([&effects] { effects++; });
+    });
+  });
+  process.Start();
+  scheduler.RunUntil([] { return false; }, absl::Seconds(1));
+  process.FreezeFor(absl::Seconds(10));
+  process.life()->WhenAwake([&effects] { effects++; });
+  scheduler.RunUntil([] { return false; }, absl::Seconds(8));
+  EXPECT_EQ(effects, 0);
+  RunAll(scheduler);
+  EXPECT_EQ(effects, 4);
+}
+
+TEST(Process, ACrashEndsAFrozenOneToo) {
+  Scheduler scheduler(4);
+  int effects = 0;
+  Process process(scheduler, "p",
+                  [&](Life& life) { life.MakePool(1).Post([&life] { life.clock().SleepFor(absl::Seconds(2)); }); });
+  process.Start();
+  scheduler.RunUntil([] { return false; }, absl::Seconds(1));
+  process.FreezeFor(absl::Seconds(10));
+  process.life()->WhenAwake([&effects] { effects++; });
+  process.Crash();
+  process.Start();
+  RunAll(scheduler);
+  process.BuryDead();
+  EXPECT_TRUE(process.all_buried());
+  EXPECT_FALSE(process.frozen());
+  EXPECT_EQ(effects, 0);
+}
+
+TEST(TraceLog, TellsTwoRunsApartByAllThatIsComparedAndNotByWhatIsShown) {
+  const auto hash_of = [](absl::string_view what, absl::string_view compared, const std::string& shown) {
+    TraceLog log(false);
+    log.Line(absl::Seconds(1), "who", what, 7, Compared{compared}, Shown{[&] { return shown; }});
+    return log.hash();
+  };
+  EXPECT_EQ(hash_of("a", "b", "c"), hash_of("a", "b", "d"));
+  EXPECT_NE(hash_of("a", "b", "c"), hash_of("x", "b", "c"));
+  EXPECT_NE(hash_of("a", "b", "c"), hash_of("a", "x", "c"));
+  EXPECT_NE(hash_of("ab", "c", ""), hash_of("a", "bc", ""));
+}
+
+TEST(TraceLog, GivesEachUuidAShortName) {
+  TraceLog log(false);
+  const std::string saga = "01902c5e-1111-7abc-8def-0123456789ab";
+  const std::string order = "01902c5e-1111-8abc-8def-0123456789ab";
+  EXPECT_EQ(log.Shorten(absl::StrCat("saga ", saga, " made ", order)), "saga s1 made o2");
+  EXPECT_EQ(log.Shorten(absl::StrCat(order, "/", saga, "!")), "o2/s1!");
+}
+
 class StorageTest : public ::testing::Test {
  protected:
   // Runs `body` on a worker of a new life of `process`.
@@ -164,9 +240,8 @@ class StorageTest : public ::testing::Test {
     process.life()->MakePool(1).Post([life = process.life(), body = std::move(body)] { body(*life); });
   }
 
-  TempDir directory_;
   Scheduler scheduler_{5};
-  Storage storage_{scheduler_, "db", directory_.path(), 6};
+  Storage storage_{scheduler_, "db", 6};
 };
 
 TEST_F(StorageTest, ADatabaseOutlivesTheProcessAndItsOpenTransactionDoesNot) {
@@ -200,13 +275,14 @@ TEST_F(StorageTest, ADatabaseOutlivesTheProcessAndItsOpenTransactionDoesNot) {
   EXPECT_EQ(rows, 1);
 }
 
-TEST_F(StorageTest, ReadersSeeCommittedRowsOnlyAndOneWriterWritesAtATime) {
+TEST_F(StorageTest, ReadersSeeCommittedRowsOnlyAndWritersWriteSideBySide) {
   Process process(scheduler_, "p", [](Life&) {});
   process.Start();
   Life& life = *process.life();
   const std::unique_ptr<sql::Database> database = storage_.Open(life);
   WorkerPool& pool = life.MakePool(4);
   int writing = 0;
+  int most = 0;
   bool seen_uncommitted = false;
   pool.Post([&] {
     ASSERT_OK((*database->Connect(sql::Access::kWrite))->Execute("CREATE TABLE t (a INTEGER)"));
@@ -214,9 +290,10 @@ TEST_F(StorageTest, ReadersSeeCommittedRowsOnlyAndOneWriterWritesAtATime) {
       pool.Post([&] {
         auto connection = *database->Connect(sql::Access::kWrite);
         ASSERT_OK(connection->Begin());
-        EXPECT_EQ(++writing, 1);
+        most = std::max(most, ++writing);
         ASSERT_OK(connection->Execute("INSERT INTO t VALUES (1)"));
         ASSERT_OK(connection->Execute("INSERT INTO t VALUES (1)"));
+        life.clock().SleepFor(absl::Milliseconds(1));
         writing--;
         ASSERT_OK(connection->Commit());
       });
@@ -232,7 +309,76 @@ TEST_F(StorageTest, ReadersSeeCommittedRowsOnlyAndOneWriterWritesAtATime) {
   });
   RunAll(scheduler_);
   EXPECT_FALSE(seen_uncommitted);
+  EXPECT_EQ(most, 2) << "the other was not let in";
   EXPECT_EQ(storage_.counts().commits, 2);
+  EXPECT_FALSE(storage_.writing());
+}
+
+TEST_F(StorageTest, AStatementWaitsForARowsLockAndNoLongerThanItsLimit) {
+  Process process(scheduler_, "p", [](Life&) {});
+  process.Start();
+  Life& life = *process.life();
+  const std::unique_ptr<sql::Database> database = storage_.Open(life);
+  WorkerPool& pool = life.MakePool(3);
+  std::vector<std::string> order;
+  const auto update = [&](absl::Duration holds) {
+    auto connection = *database->Connect(sql::Access::kWrite);
+    ASSERT_OK(connection->Begin());
+    const absl::Status status = connection->Execute("UPDATE t SET a=a+1 WHERE k=1").status();
+    order.push_back(absl::StatusCodeToString(status.code()));
+    if (!status.ok()) return;
+    life.clock().SleepFor(holds);
+    ASSERT_OK(connection->Commit());
+  };
+  pool.Post([&] {
+    auto connection = *database->Connect(sql::Access::kWrite);
+    ASSERT_OK(connection->Execute("CREATE TABLE t (k INTEGER PRIMARY KEY, a INTEGER)"));
+    ASSERT_OK(connection->Execute("INSERT INTO t VALUES (1, 0)"));
+    pool.Post([&] { update(absl::Seconds(1)); });
+    pool.Post([&] { update(absl::Seconds(1)); });
+  });
+  RunAll(scheduler_);
+  EXPECT_THAT(order, ElementsAre("OK", "OK"));
+  pool.Post([&] { update(absl::Minutes(1)); });
+  pool.Post([&] { update(absl::Minutes(1)); });
+  RunAll(scheduler_);
+  EXPECT_THAT(order, ElementsAre("OK", "OK", "OK", "ABORTED"));
+  EXPECT_EQ((*storage_.Look())->Query("SELECT a FROM t")->at(0).Int(0), 3);
+  EXPECT_EQ(storage_.lock_counts().waits, 2);
+  EXPECT_EQ(storage_.lock_counts().timeouts, 1);
+}
+
+TEST_F(StorageTest, AProcessThatDiesWhileItWaitsForALockLeavesNoneBehind) {
+  Process holder(scheduler_, "holder", [](Life&) {});
+  Process waiter(scheduler_, "waiter", [](Life&) {});
+  std::unique_ptr<sql::Database> holders;
+  std::unique_ptr<sql::Database> waiters;
+  int64_t changed = 0;
+  Run(holder, [&](Life& life) {
+    holders = storage_.Open(life);
+    auto connection = *holders->Connect(sql::Access::kWrite);
+    ASSERT_OK(connection->Execute("CREATE TABLE t (k INTEGER PRIMARY KEY, a INTEGER)"));
+    ASSERT_OK(connection->Execute("INSERT INTO t VALUES (1, 0), (2, 0)"));
+    ASSERT_OK(connection->Begin());
+    ASSERT_OK(connection->Execute("UPDATE t SET a=1 WHERE k=1"));
+    life.clock().SleepFor(absl::Seconds(3));
+    changed = *connection->Execute("UPDATE t SET a=1 WHERE k=2");
+    ASSERT_OK(connection->Commit());
+  });
+  scheduler_.RunUntil([] { return false; }, absl::Seconds(1));
+  Run(waiter, [&](Life& life) {
+    waiters = storage_.Open(life);
+    auto connection = *waiters->Connect(sql::Access::kWrite);
+    ASSERT_OK(connection->Begin());
+    ASSERT_OK(connection->Execute("UPDATE t SET a=2 WHERE k=2"));
+    EXPECT_THAT(connection->Execute("UPDATE t SET a=2 WHERE k=1"), HasCode(absl::StatusCode::kUnavailable));
+  });
+  scheduler_.RunUntil([&] { return storage_.lock_counts().waits == 1; }, absl::Seconds(1));
+  waiter.Crash();
+  RunAll(scheduler_);
+  EXPECT_EQ(changed, 1);
+  EXPECT_EQ(storage_.lock_counts().waits, 1);
+  EXPECT_EQ((*storage_.Look())->Query("SELECT SUM(a) FROM t")->at(0).Int(0), 2);
 }
 
 TEST_F(StorageTest, AnUnknownCommitIsDoneOrNotAndARepeatedTransactionFindsOut) {
@@ -248,9 +394,11 @@ TEST_F(StorageTest, AnUnknownCommitIsDoneOrNotAndARepeatedTransactionFindsOut) {
       while (true) {
         auto connection = *database->Connect(sql::Access::kWrite);
         ASSERT_OK(connection->Begin());
-        const bool there = !connection->Query("SELECT 1 FROM t WHERE a=?", {sql::Value(int64_t{i})})->empty();
-        if (there) break;
-        ASSERT_OK(connection->Execute("INSERT INTO t VALUES (?)", {sql::Value(int64_t{i})}));
+        // It waits for the transaction before it, which the server may still have.
+        const absl::Status inserted =
+            connection->Execute("INSERT INTO t VALUES (?)", {sql::Value(int64_t{i})}).status();
+        if (absl::IsAlreadyExists(inserted)) break;
+        ASSERT_OK(inserted);
         const absl::Status status = connection->Commit();
         if (status.ok()) break;
         EXPECT_THAT(status, HasCode(absl::StatusCode::kUnknown));
@@ -267,6 +415,22 @@ TEST_F(StorageTest, AnUnknownCommitIsDoneOrNotAndARepeatedTransactionFindsOut) {
   auto look = storage_.Look();
   ASSERT_OK(look);
   EXPECT_EQ((*look)->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), 50);
+}
+
+TEST_F(StorageTest, AProcessThatIsCutOffReachesItAsLittleAsOneThatIsAwayAndAPeerDoes) {
+  Process cut(scheduler_, "p/1", [](Life&) {});
+  Process peer(scheduler_, "p/2", [](Life&) {});
+  storage_.CutOffFor("p/1", absl::Seconds(10));
+  std::vector<std::unique_ptr<sql::Database>> databases;
+  std::vector<bool> reached;
+  for (Process* process : {&cut, &peer}) {
+    Run(*process, [&](Life& life) {
+      databases.push_back(storage_.Open(life));
+      reached.push_back(databases.back()->Connect(sql::Access::kRead).ok());
+    });
+    RunAll(scheduler_);
+  }
+  EXPECT_THAT(reached, ElementsAre(false, true));
 }
 
 TEST_F(StorageTest, ACommitToASlowDiskTakesLongAndIsLostIfTheProcessDiesMeanwhile) {
@@ -295,132 +459,6 @@ TEST_F(StorageTest, ACommitToASlowDiskTakesLongAndIsLostIfTheProcessDiesMeanwhil
   RunAll(scheduler_);
   EXPECT_GE(took, Storage::kSlowDiskMin);
   EXPECT_EQ((*storage_.Look())->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), 3);
-}
-
-class NetworkTest : public ::testing::Test {
- protected:
-  // Answers "<request>!" after `takes`.
-  Process::Boot Echo(absl::Duration takes) {
-    return [this, takes](Life& life) {
-      EventLoop& loop = life.MakeLoop();
-      network_.Listen(
-          life, [this, &loop, takes](const std::string&, std::string request, CallContext, Network::Reply reply) {
-            handled_++;
-            loop.PostAfter(takes, [request, reply = std::move(reply)]() mutable { reply(request + "!", {}); });
-          });
-    };
-  }
-  void Call(absl::Duration timeout) {
-    CallContext context;
-    context.deadline = scheduler_.now() + timeout;
-    network_.Call(nullptr, "echo", "m", "hello", context, [this](absl::StatusOr<std::string> reply, ReplyInfo) {
-      replies_.push_back(reply.ok() ? *reply : absl::StatusCodeToString(reply.status().code()));
-    });
-  }
-
-  Scheduler scheduler_{7};
-  Network network_{scheduler_, 8};
-  int handled_ = 0;
-  std::vector<std::string> replies_;
-};
-
-TEST_F(NetworkTest, ACallGetsItsReply) {
-  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
-  echo.Start();
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  EXPECT_THAT(replies_, ElementsAre("hello!"));
-}
-
-TEST_F(NetworkTest, ALostRequestEndsByItsDeadlineUnhandled) {
-  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
-  echo.Start();
-  network_.faults.lose_request = 1;
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  EXPECT_THAT(replies_, ElementsAre("DEADLINE_EXCEEDED"));
-  EXPECT_EQ(handled_, 0);
-}
-
-TEST_F(NetworkTest, ADuplicateIsHandledTwiceAndAnsweredOnce) {
-  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
-  echo.Start();
-  network_.faults.duplicate = 1;
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  EXPECT_THAT(replies_, ElementsAre("hello!"));
-  EXPECT_EQ(handled_, 2);
-}
-
-TEST_F(NetworkTest, EndsThatAreCutOffDoNotReachEachOtherForAWhile) {
-  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
-  echo.Start();
-  network_.CutFor("", "echo", absl::Seconds(2));
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  EXPECT_THAT(replies_, ElementsAre("DEADLINE_EXCEEDED"));
-  EXPECT_EQ(handled_, 0);
-  scheduler_.After(absl::Seconds(2), [] {});
-  RunAll(scheduler_);
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  EXPECT_EQ(replies_.back(), "hello!");
-  EXPECT_EQ(network_.counts().cut, 1);
-}
-
-TEST_F(NetworkTest, AReplyThatFindsItsCallerCutOffIsLost) {
-  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(500)));
-  echo.Start();
-  Call(absl::Seconds(1));
-  scheduler_.RunUntil([this] { return handled_ == 1; }, absl::Seconds(1));
-  network_.CutFor("echo", "", absl::Seconds(5));
-  RunAll(scheduler_);
-  EXPECT_THAT(replies_, ElementsAre("DEADLINE_EXCEEDED"));
-}
-
-TEST_F(NetworkTest, WhatArrivedIsKeptWithItsAnswerAlsoIfItIsLost) {
-  Process echo(scheduler_, "echo", Echo(absl::Milliseconds(1)));
-  echo.Start();
-  network_.faults.lose_reply = 1;
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  ASSERT_EQ(network_.exchanges().size(), 1u);
-  const Exchange& exchange = network_.exchanges()[0];
-  EXPECT_EQ(exchange.request, "hello");
-  ASSERT_TRUE(exchange.reply.has_value());
-  EXPECT_EQ(**exchange.reply, "hello!");
-  EXPECT_GT(exchange.answered, exchange.arrived);
-}
-
-TEST_F(NetworkTest, ADeadlineIsByTheClockOfWhoReadsIt) {
-  absl::Time deadline;
-  absl::Time now;
-  Process echo(scheduler_, "echo", [&](Life& life) {
-    network_.Listen(life, [&](const std::string&, std::string, CallContext context, Network::Reply reply) {
-      deadline = context.deadline;
-      now = life.clock().Now();
-      reply("", {});
-    });
-  });
-  echo.SetClockError(absl::Hours(1));
-  echo.Start();
-  Call(absl::Seconds(1));
-  RunAll(scheduler_);
-  EXPECT_EQ(deadline, now + absl::Seconds(1));
-  EXPECT_GT(now, scheduler_.now() + absl::Minutes(59));
-}
-
-TEST_F(NetworkTest, ACallToAProcessThatIsDownOrDiesIsUnavailable) {
-  Process echo(scheduler_, "echo", Echo(absl::Seconds(5)));
-  Call(absl::Seconds(10));
-  RunAll(scheduler_);
-  echo.Start();
-  Call(absl::Seconds(10));
-  scheduler_.RunUntil([] { return false; }, absl::Seconds(1));
-  echo.Crash();
-  RunAll(scheduler_);
-  EXPECT_THAT(replies_, ElementsAre("UNAVAILABLE", "UNAVAILABLE"));
-  EXPECT_EQ(handled_, 1);
 }
 
 }  // namespace

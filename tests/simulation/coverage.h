@@ -11,7 +11,7 @@ namespace sagamesh::simulation {
 // How often each thing happened, by its name. The names that matter are listed in coverage.cc.
 using Counts = std::map<std::string, int64_t>;
 
-inline constexpr int kSeedsForCoverage = 200;
+inline constexpr int kSeedsForCoverage = 1000;
 
 // What the runs of many seeds reached: each kind of fault, each row of the tables of docs/semantics.md. What was never
 // reached is not proven, so that a run of kSeedsForCoverage seeds or more fails for it.

@@ -222,6 +222,33 @@ void CountLayer2(const Snapshot& snapshot, const std::deque<Exchange>& exchanges
   CountNullCompensations(snapshot, exchanges, counts);
 }
 
+void CountReplicas(const std::vector<Answer>& history, const std::deque<Exchange>& exchanges, Counts& counts) {
+  // Who called each saga's steps, by name: a crash alone makes another life, not another replica.
+  std::map<std::string, std::set<std::string>> callers;
+  for (const Exchange& exchange : exchanges) {
+    if (exchange.from != "coordinator" || !exchange.context.saga.has_value()) continue;
+    callers[exchange.context.saga->saga_id].insert(exchange.caller.substr(0, exchange.caller.find('#')));
+    const bool stale = exchange.reply.has_value() && ReasonOf(*exchange.reply) == "STALE_EPOCH";
+    if (stale) counts["zombie's call, STALE_EPOCH"]++;
+  }
+  for (const auto& [saga_id, replicas] : callers) counts["sagas that a peer took over"] += replicas.size() - 1;
+  // Where those who waited for one saga's good end had asked, and where its end was told again.
+  std::map<std::string, std::set<std::string>> waited;
+  std::map<std::string, std::set<std::string>> replayed;
+  for (const Answer& answer : history) {
+    if (answer.method != kProcessOrder || !answer.reply.ok()) continue;
+    (answer.info.replayed ? replayed : waited)[SagaOf(answer)].insert(answer.replica);
+  }
+  for (const auto& [saga_id, replicas] : waited) counts["running: attached at another replica"] += replicas.size() - 1;
+  for (const auto& [saga_id, replicas] : replayed) {
+    for (const std::string& replica : replicas) {
+      if (waited.contains(saga_id) && !waited[saga_id].contains(replica)) {
+        counts["ended well: the stored response at another replica"]++;
+      }
+    }
+  }
+}
+
 void CountEnds(const Snapshot& snapshot, const std::deque<Exchange>& exchanges, Counts& counts) {
   for (const auto& [id, saga] : snapshot.sagas) {
     if (saga.phase == Phase::kSucceeded) counts["sagas succeeded"]++;

@@ -80,6 +80,12 @@ class EvidenceTest : public ::testing::Test {
     return counts;
   }
 
+  Counts Replicas() const {
+    Counts counts;
+    CountReplicas(history_, exchanges_, counts);
+    return counts;
+  }
+
   absl::Time now_ = absl::UnixEpoch();
   Snapshot snapshot_;
   std::vector<Answer> history_;
@@ -185,6 +191,34 @@ TEST_F(EvidenceTest, ANullCompensationIsOneThatNoActionWentBefore) {
   EXPECT_THAT(Layer2(), Contains(Pair("orders: null compensation, the mark", 1)));
   exchanges_.back().arrived = absl::UnixEpoch();
   EXPECT_THAT(Layer2(), ElementsAre(Pair("orders: late action, ALREADY_COMPENSATED", 1)));
+}
+
+TEST_F(EvidenceTest, APeerIsAnotherReplicaNotAnotherLife) {
+  for (const char* caller : {"coordinator/1#1", "coordinator/1#2", "coordinator/2#1"}) {
+    Exchange& call = AddCall("orders", SagaOp::kAction, "reply");
+    call.from = "coordinator";
+    call.caller = caller;
+  }
+  AddCall("customers", SagaOp::kAction, "reply").caller = "orders/1#1";
+  EXPECT_THAT(Replicas(), ElementsAre(Pair("sagas that a peer took over", 1)));
+}
+
+TEST_F(EvidenceTest, AZombiesCallIsOneOfACoordinatorThatWasRefused) {
+  AddCall("orders", SagaOp::kAction, Refused("orders", "STALE_EPOCH"));  // a straggler's
+  EXPECT_THAT(Replicas(), IsEmpty());
+  exchanges_.back().from = "coordinator";
+  EXPECT_THAT(Replicas(), Contains(Pair("zombie's call, STALE_EPOCH", 1)));
+}
+
+TEST_F(EvidenceTest, ADuplicateAtAnotherReplicaAttachesThereOrGetsTheStoredAnswer) {
+  AddAnswer("key", Good("a")).replica = "coordinator/1";
+  AddAnswer("key", Good("a")).replica = "coordinator/1";
+  EXPECT_THAT(Replicas(), ElementsAre(Pair("running: attached at another replica", 0)));
+  AddAnswer("key", Good("a")).replica = "coordinator/2";
+  AddAnswer("key", Good("a"), {.replayed = true}).replica = "coordinator/1";
+  AddAnswer("key", Good("a"), {.replayed = true}).replica = "coordinator/3";
+  EXPECT_THAT(Replicas(), ElementsAre(Pair("ended well: the stored response at another replica", 1),
+                                      Pair("running: attached at another replica", 1)));
 }
 
 TEST(CoverageTest, WhatWasNeverReachedIsNamed) {

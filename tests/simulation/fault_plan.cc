@@ -14,6 +14,13 @@ uint64_t StepsPer(Rng& rng, double runs, int64_t least, int64_t most) {
   return rng.Chance(runs) ? rng.Between(least, most) : 0;
 }
 
+ServicePlan DrawService(Rng& rng, int replicas_max) {
+  ServicePlan plan;
+  plan.replicas = rng.Chance(0.3) ? 1 : static_cast<int>(rng.Between(2, replicas_max));
+  plan.shared = plan.replicas > 1 || rng.Chance(0.5);
+  return plan;
+}
+
 Limits DrawLimits(Rng& rng) {
   Limits limits;
   limits.writers = static_cast<int>(rng.Between(1, 3));
@@ -30,6 +37,10 @@ Limits DrawLimits(Rng& rng) {
 
 FaultPlan FaultPlan::Draw(Rng& rng) {
   FaultPlan plan;
+  plan.reserve_first = rng.Chance(0.3);
+  plan.coordinators = DrawService(rng, 3);
+  plan.orders = DrawService(rng, 3);
+  plan.customers = DrawService(rng, 2);
   plan.network.lose_request = Sometimes(rng, 0.1);
   plan.network.lose_reply = Sometimes(rng, 0.1);
   plan.network.duplicate = Sometimes(rng, 0.3);
@@ -46,6 +57,8 @@ FaultPlan FaultPlan::Draw(Rng& rng) {
   if (rng.Chance(0.5)) plan.clock_error_max = rng.Between(absl::Milliseconds(10), kClockErrorMax);
   if (rng.Chance(0.5)) plan.watcher_pause_max = rng.Between(absl::Milliseconds(10), absl::Seconds(2));
   plan.steps_per_crash = StepsPer(rng, 0.75, 800, 6'000);
+  if (rng.Chance(0.1)) plan.poison = 0.05;
+  plan.steps_per_freeze = StepsPer(rng, 0.5, 1'000, 8'000);
   plan.steps_per_outage = StepsPer(rng, 0.4, 1'000, 8'000);
   plan.steps_per_slow_disk = StepsPer(rng, 0.4, 1'000, 8'000);
   plan.steps_per_cut = StepsPer(rng, 0.4, 1'000, 8'000);

@@ -1,46 +1,27 @@
 #ifndef SAGAMESH_TESTS_SIMULATION_FIBRE_H_
 #define SAGAMESH_TESTS_SIMULATION_FIBRE_H_
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstddef>
-#include <memory>
-#include <vector>
 
 #include "common/exec/executor.h"
 
 namespace sagamesh::simulation {
 
-// Stacks with a guard page below, kept for the next fibre.
-class StackPool {
- public:
-  struct Stack {
-    void* base;  // above the guard page
-    size_t bytes;
-  };
-
-  StackPool() = default;
-  ~StackPool();
-  StackPool(const StackPool&) = delete;
-  StackPool& operator=(const StackPool&) = delete;
-
-  Stack Take();
-  void Return(Stack stack) { free_.push_back(stack); }
-
- private:
-  std::vector<Stack> free_;
-};
-
-// A cooperative thread: a stack of its own, on which a task may stop in the middle and go on later.
+// A cooperative thread: a stack of its own with a guard page below, on which a task may stop in the middle and go on
+// later. Once its task has ended it takes another.
 class Fibre {
  public:
-  // `pool` outlives the fibre. The body starts with the first Resume.
-  Fibre(StackPool& pool, Task body);
-  // The body must have ended or never begun: what lives on a stack in the middle is never destroyed.
+  Fibre();
+  // What lives on a stack in the middle of a task is never destroyed.
   ~Fibre();
   Fibre(const Fibre&) = delete;
   Fibre& operator=(const Fibre&) = delete;
 
+  // The body starts with the next Resume. Only where none is under way.
+  void Begin(Task body);
   // Not from a fibre. Returns when the body suspends or ends.
   void Resume();
   // From the body only.
@@ -51,17 +32,21 @@ class Fibre {
   static void Entry(unsigned int high, unsigned int low);
   void Run();
 
-  StackPool& pool_;
-  StackPool::Stack stack_;
+  char* stack_;  // above the guard page
   Task body_;
-  bool started_ = false;
-  bool done_ = false;
+  bool done_ = true;
   ucontext_t context_;
+#if defined(__SANITIZE_ADDRESS__)
   ucontext_t caller_;
-  // For AddressSanitizer: which stack is in use.
   void* fake_stack_ = nullptr;
   const void* caller_base_ = nullptr;
   size_t caller_bytes_ = 0;
+#else
+  // swapcontext asks the kernel for the signal mask, twice a switch; these do not.
+  bool entered_ = false;  // its stack is in use
+  jmp_buf here_;
+  jmp_buf caller_;
+#endif
 };
 
 }  // namespace sagamesh::simulation

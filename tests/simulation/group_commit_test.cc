@@ -14,7 +14,6 @@
 #include "tests/simulation/process.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/storage.h"
-#include "tests/simulation/temp_dir.h"
 
 namespace sagamesh::simulation {
 namespace {
@@ -71,9 +70,8 @@ class GroupCommitSimulation : public ::testing::TestWithParam<uint64_t> {
     });
   }
 
-  TempDir directory_;
   Scheduler scheduler_{GetParam()};
-  Storage storage_{scheduler_, "db", directory_.path(), GetParam()};
+  Storage storage_{scheduler_, "db", GetParam()};
   std::shared_ptr<sql::Database> database_;
   GroupCommit<Add>* executor_ = nullptr;  // of the latest life, which owns it
   std::set<int64_t> answered_;

@@ -19,6 +19,8 @@ struct Limits {
 
 // By how much a machine's clock may be wrong.
 inline constexpr absl::Duration kClockErrorMax = absl::Seconds(3);
+// And two machines' clocks from each other.
+inline constexpr absl::Duration kClocksApartMax = absl::Seconds(6);
 // Content keys are free again after this, and direct orders that nobody ended end: a run need not last a day.
 inline constexpr absl::Duration kContentKeyWindow = absl::Seconds(20);
 inline constexpr absl::Duration kOrderTtl = absl::Seconds(45);

@@ -9,9 +9,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/rpc/call_context.h"
 #include "tests/simulation/process.h"
@@ -38,24 +40,31 @@ struct NetworkCounts {
   int64_t timed_out = 0;
   int64_t after_timeout = 0;  // requests that were handled after their caller had given up
   int64_t cut = 0;            // messages lost because their ends were cut off from each other
+  int64_t frozen = 0;         // messages that waited for their receiver to go on
+  int64_t to_the_dead = 0;    // calls sent to a replica that was down while another was up
 };
 
 // A request as its callee got it, each copy for itself, and how it was answered.
 struct Exchange {
-  std::string from;  // the calling process; "" for clients
-  std::string to;
+  std::string from;  // the calling service; "" for clients
+  std::string to;    // the service that is called
   std::string method;
   std::string request;
   CallContext context;
+  absl::Time sent;  // a doubled one has the first one's
   absl::Time arrived;
   // What the callee said, also where the message was lost; nullopt: it died first.
   std::optional<absl::StatusOr<std::string>> reply;
   ReplyInfo info;
   absl::Time answered = absl::InfiniteFuture();
+  std::string caller;  // Life::id of who called; "" for clients
+  std::string callee;  // the replica that was chosen
 };
 
-// Calls between processes, as bytes. A call ends exactly once at its caller: with the reply, with UNAVAILABLE (nobody
-// listens, or the callee died) or, when a message is lost, with DEADLINE_EXCEEDED.
+// Calls between processes, as bytes. Who calls a service reaches one of its replicas, at random: mostly one that is up,
+// now and then one that is down, as with a balancer that has not noticed yet. A call ends exactly once at its caller:
+// with the reply, with UNAVAILABLE (nobody listens, or the callee died) or, when a message is lost, with
+// DEADLINE_EXCEEDED.
 class Network {
  public:
   using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>, ReplyInfo)>;
@@ -65,15 +74,20 @@ class Network {
 
   Network(Scheduler& scheduler, uint64_t seed) : scheduler_(scheduler), rng_(seed) {}
 
+  // `replica` is one of its service from now on, whether it is up or not.
+  void AddReplica(const std::string& replica);
+  // One of a service's replicas, as a balancer chooses; not `other_than` if there is another.
+  std::string Choose(const std::string& service, const std::string& other_than = "");
+
   // `life` listens as its process's name, until it crashes.
   void Listen(Life& life, Handler handler);
 
-  // `from` is a life that listens too, or nullptr for clients, which never crash. `done` is dropped if the caller
-  // crashes first.
+  // `from` is a life that listens too, or nullptr for clients, which never crash. `to` is a service or one replica.
+  // `done` is dropped if the caller crashes first.
   void Call(Life* from, const std::string& to, const std::string& method, std::string request, CallContext context,
             Reply done);
 
-  // From now on no message gets from `a` to `b` or back, for so long.
+  // From now on no message gets from `a` to `b` or back, for so long. Both are processes' names; clients are "".
   void CutFor(const std::string& a, const std::string& b, absl::Duration duration);
 
   NetworkFaults faults;
@@ -88,7 +102,7 @@ class Network {
   };
   struct Pending {
     Life* from;
-    std::string to;
+    std::string to;  // the replica
     std::string method;
     Reply done;
   };
@@ -100,9 +114,11 @@ class Network {
   void Finish(uint64_t id, absl::StatusOr<std::string> reply, ReplyInfo info);
   absl::Duration Delay();
   void Crashed(Life& life);
+  void Trace(uint64_t id, absl::string_view what);
 
   Scheduler& scheduler_;
   Rng rng_;
+  std::map<std::string, std::vector<std::string>> replicas_;  // by service
   std::map<std::string, Listener> listeners_;
   std::map<uint64_t, Pending> pending_;
   std::deque<Exchange> exchanges_;  // references stay good

@@ -13,11 +13,11 @@ Node::Node(Life& life, Storage& storage, Network& network)
       database_(storage.Open(life), life.registry()),
       workers_(life.MakePool(kWorkers)),
       timers_(life.MakeLoop()),
-      edge_(std::make_unique<SimEdge>(life, life.name(), [this] { return monitor_->Ready(); })) {}
+      edge_(std::make_unique<SimEdge>(life, life.service(), [this] { return monitor_->Ready(); })) {}
 
 void Node::Serve(absl::AnyInvocable<absl::Status()> open, std::function<void()> opened) {
   rpc::DatabaseMonitor::Options monitor;
-  monitor.domain = life_.name();
+  monitor.domain = life_.service();
   monitor.open = [open = std::move(open), opened = std::move(opened)]() mutable {
     absl::Status status = open();
     if (status.ok() && opened) opened();

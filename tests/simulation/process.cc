@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "tests/simulation/check.h"
 
 namespace sagamesh::simulation {
@@ -34,6 +35,10 @@ class SimEventLoop final : public EventLoop, public std::enable_shared_from_this
 
   // Tasks stay where they are until Clear: their destructors may touch objects that a fibre still uses.
   void Stop() { stopped_ = true; }
+  void Hold(bool held) {
+    held_ = held;
+    Kick();
+  }
   void Clear() {
     while (!ready_.empty()) std::exchange(ready_, {}).clear();
     while (!timers_.empty()) std::exchange(timers_, {}).clear();
@@ -41,14 +46,14 @@ class SimEventLoop final : public EventLoop, public std::enable_shared_from_this
 
  private:
   void Kick() {
-    if (scheduled_ || ready_.empty() || stopped_) return;
+    if (scheduled_ || ready_.empty() || stopped_ || held_) return;
     scheduled_ = true;
     scheduler_.Ready([self = shared_from_this()] { self->RunOne(); });
   }
 
   void RunOne() {
     scheduled_ = false;
-    if (stopped_ || ready_.empty()) return;
+    if (stopped_ || held_ || ready_.empty()) return;
     {
       Task task = std::move(ready_.front());
       ready_.pop_front();
@@ -67,6 +72,7 @@ class SimEventLoop final : public EventLoop, public std::enable_shared_from_this
 
   Scheduler& scheduler_;
   bool stopped_ = false;
+  bool held_ = false;
   bool scheduled_ = false;
   std::deque<Task> ready_;
   std::map<uint64_t, Task> timers_;
@@ -89,13 +95,18 @@ class SimWorkerPool final : public WorkerPool, public std::enable_shared_from_th
   }
 
   void Stop() { stopped_ = true; }
+  // The fibres that run are held apart.
+  void Hold(bool held) {
+    held_ = held;
+    Kick();
+  }
   void Clear() {
     while (!ready_.empty()) std::exchange(ready_, {}).clear();
   }
 
  private:
   void Kick() {
-    while (!stopped_ && running_ < threads_ && !ready_.empty()) {
+    while (!stopped_ && !held_ && running_ < threads_ && !ready_.empty()) {
       running_++;
       Task task = std::move(ready_.front());
       ready_.pop_front();
@@ -114,6 +125,7 @@ class SimWorkerPool final : public WorkerPool, public std::enable_shared_from_th
   const int threads_;
   int running_ = 0;
   bool stopped_ = false;
+  bool held_ = false;
   std::deque<Task> ready_;
 };
 
@@ -128,8 +140,13 @@ void Life::SimClock::SleepFor(absl::Duration duration) {
   }
 }
 
-Life::Life(Scheduler& scheduler, std::string name, uint64_t seed, const absl::Duration& clock_error)
-    : scheduler_(scheduler), name_(std::move(name)), clock_error_(clock_error), random_(seed), clock_(*this) {}
+Life::Life(Scheduler& scheduler, std::string name, int number, uint64_t seed, const absl::Duration& clock_error)
+    : scheduler_(scheduler),
+      name_(std::move(name)),
+      id_(absl::StrCat(name_, "#", number)),
+      clock_error_(clock_error),
+      random_(seed),
+      clock_(*this) {}
 
 Life::~Life() { Check(objects_.empty(), "a life is destroyed before it was buried"); }
 
@@ -143,6 +160,27 @@ WorkerPool& Life::MakePool(int threads) {
   return *pools_.back();
 }
 
+void Life::Freeze() {
+  Check(!scheduler_.in_fibre(), "a process is frozen between two steps");
+  frozen_ = true;
+  for (const auto& loop : loops_) loop->Hold(true);
+  for (const auto& pool : pools_) pool->Hold(true);
+  for (const uint64_t fibre : fibres_) scheduler_.Hold(fibre);
+}
+
+void Life::Thaw() {
+  frozen_ = false;
+  for (const auto& loop : loops_) loop->Hold(false);
+  for (const auto& pool : pools_) pool->Hold(false);
+  for (const uint64_t fibre : fibres_) scheduler_.Release(fibre);
+  for (Task& task : std::exchange(when_thawed_, {})) scheduler_.Ready(std::move(task));
+}
+
+void Life::WhenAwake(Task task) {
+  if (!frozen_) return std::move(task)();
+  when_thawed_.push_back(std::move(task));
+}
+
 void Life::Crash() {
   Check(!scheduler_.in_fibre(), "a process crashes between two steps");
   alive_ = false;
@@ -150,6 +188,8 @@ void Life::Crash() {
   for (const auto& pool : pools_) pool->Stop();
   for (Task& task : on_crash_) std::move(task)();
   on_crash_.clear();
+  when_thawed_.clear();
+  if (frozen_) Thaw();
   for (const uint64_t fibre : fibres_) scheduler_.Wake(fibre);
 }
 
@@ -177,7 +217,7 @@ Process::~Process() {
 void Process::Start() {
   Check(!up(), "the process runs already");
   scheduler_.Trace(name_, "starts");
-  life_ = std::make_unique<Life>(scheduler_, name_, scheduler_.rng().Next(), clock_error_);
+  life_ = std::make_unique<Life>(scheduler_, name_, ++lives_, scheduler_.rng().Next(), clock_error_);
   boot_(*life_);
 }
 
@@ -187,6 +227,22 @@ void Process::Crash() {
   crashes_++;
   life_->Crash();
   graveyard_.push_back(std::move(life_));
+}
+
+void Process::FreezeFor(absl::Duration duration) {
+  Check(up() && !frozen(), "what is frozen runs");
+  scheduler_.Trace(name_, "stands still for ", absl::ToInt64Milliseconds(duration), " ms");
+  freezes_++;
+  life_->Freeze();
+  scheduler_.After(duration, [this, life = lives_] {
+    if (life == lives_) Thaw();
+  });
+}
+
+void Process::Thaw() {
+  if (!frozen()) return;
+  scheduler_.Trace(name_, "goes on");
+  life_->Thaw();
 }
 
 void Process::BuryDead() {

@@ -25,13 +25,19 @@ class SimWorkerPool;
 // the objects are destroyed.
 class Life {
  public:
-  // `clock_error`: by how much its clock is wrong; may be changed while it lives.
-  Life(Scheduler& scheduler, std::string name, uint64_t seed, const absl::Duration& clock_error);
+  // The process's `number`th. `clock_error`: by how much its clock is wrong; may be changed while it lives.
+  Life(Scheduler& scheduler, std::string name, int number, uint64_t seed, const absl::Duration& clock_error);
   ~Life();
   Life(const Life&) = delete;
   Life& operator=(const Life&) = delete;
 
+  // The process's name, such as "orders/2".
   const std::string& name() const { return name_; }
+  // What the process is a replica of: its name up to the slash.
+  std::string service() const { return ServiceOf(name_); }
+  static std::string ServiceOf(const std::string& name) { return name.substr(0, name.find('/')); }
+  // Tells it from every other life of every process: "orders/2#3".
+  const std::string& id() const { return id_; }
   bool alive() const { return alive_; }
   Scheduler& scheduler() { return scheduler_; }
 
@@ -57,6 +63,18 @@ class Life {
   // Between two steps of the scheduler, never from a task of its own.
   void Crash();
 
+  // As SIGSTOP and SIGCONT do, between two steps: meanwhile no fibre, loop or timer of it runs; its clock goes on, and
+  // what others sent it waits.
+  void Freeze();
+  void Thaw();
+  bool frozen() const { return frozen_; }
+  // Something from outside that needs the process to run: at once, or when it has thawed; dropped if it crashes first.
+  void WhenAwake(Task task);
+
+  // From a task of its own: an assertion failed. It has no effect from here on, and whoever keeps the process crashes
+  // it before the next step.
+  void Abort() { alive_ = false; }
+
   // No fibre is in the middle of a task.
   bool settled() const { return fibres_.empty(); }
   // Destroys tasks, then objects. Only once dead and settled.
@@ -79,7 +97,10 @@ class Life {
 
   Scheduler& scheduler_;
   const std::string name_;
+  const std::string id_;
   bool alive_ = true;
+  bool frozen_ = false;
+  std::vector<Task> when_thawed_;
   const absl::Duration& clock_error_;
   Rng random_;
   SimClock clock_;
@@ -102,12 +123,19 @@ class Process {
 
   const std::string& name() const { return name_; }
   bool up() const { return life_ != nullptr; }
+  // It ended itself: Life::Abort.
+  bool aborted() const { return up() && !life_->alive(); }
+  bool frozen() const { return up() && life_->frozen(); }
   // nullptr while it is down.
   Life* life() { return life_.get(); }
   int crashes() const { return crashes_; }
+  int freezes() const { return freezes_; }
 
   void Start();
   void Crash();
+  // For so long, unless it crashes first.
+  void FreezeFor(absl::Duration duration);
+  void Thaw();
   // Its machine's clock is wrong by so much from now on.
   void SetClockError(absl::Duration error) { clock_error_ = error; }
   // Destroys earlier lives whose fibres have ended.
@@ -121,7 +149,9 @@ class Process {
   absl::Duration clock_error_ = absl::ZeroDuration();
   std::unique_ptr<Life> life_;
   std::vector<std::unique_ptr<Life>> graveyard_;
+  int lives_ = 0;
   int crashes_ = 0;
+  int freezes_ = 0;
 };
 
 }  // namespace sagamesh::simulation

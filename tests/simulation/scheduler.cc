@@ -1,9 +1,7 @@
 #include "tests/simulation/scheduler.h"
 
-#include <cstdio>
+#include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "tests/simulation/check.h"
 
 namespace sagamesh::simulation {
@@ -11,11 +9,10 @@ namespace {
 
 // Some work takes time, so that no chain of jobs can hold the timers up for ever.
 constexpr int64_t kStepMaxMicros = 20;
-const absl::Time kBirth = absl::FromUnixSeconds(1'800'000'000);
 
 }  // namespace
 
-Scheduler::Scheduler(uint64_t seed, bool print) : print_(print), rng_(seed), now_(kBirth) {}
+Scheduler::Scheduler(uint64_t seed, bool print) : trace_(print), rng_(seed) {}
 
 Scheduler::~Scheduler() {
   // Jobs first: they may hold what fibres use.
@@ -26,12 +23,17 @@ Scheduler::~Scheduler() {
 void Scheduler::Ready(Task job) { runnable_.push_back({std::move(job), 0}); }
 
 void Scheduler::After(absl::Duration delay, Task job) {
-  timers_.emplace(std::make_pair(now_ + std::max(delay, absl::ZeroDuration()), next_timer_++), std::move(job));
+  timers_.push_back({now_ + std::max(delay, absl::ZeroDuration()), next_timer_++, std::move(job)});
+  std::push_heap(timers_.begin(), timers_.end());
 }
 
 uint64_t Scheduler::Spawn(Task body) {
   const uint64_t id = next_fibre_++;
-  fibres_[id].fibre = std::make_unique<Fibre>(stacks_, std::move(body));
+  if (idle_.empty()) idle_.push_back(std::make_unique<Fibre>());
+  Sleeper& sleeper = fibres_[id];
+  sleeper.fibre = std::move(idle_.back());
+  idle_.pop_back();
+  sleeper.fibre->Begin(std::move(body));
   runnable_.push_back({nullptr, id});
   return id;
 }
@@ -74,17 +76,31 @@ void Scheduler::Wake(uint64_t fibre) {
   if (found != fibres_.end()) Unpark(fibre, found->second.turn);
 }
 
+void Scheduler::Hold(uint64_t fibre) {
+  Check(!in_fibre(), "a fibre is held between two steps");
+  const auto found = fibres_.find(fibre);
+  if (found != fibres_.end()) found->second.held = true;
+}
+
+void Scheduler::Release(uint64_t fibre) {
+  const auto found = fibres_.find(fibre);
+  if (found == fibres_.end()) return;
+  found->second.held = false;
+  if (std::exchange(found->second.due, false)) runnable_.push_back({nullptr, fibre});
+}
+
 void Scheduler::FireTimers() {
-  while (!timers_.empty() && timers_.begin()->first.first <= now_) {
-    runnable_.push_back({std::move(timers_.begin()->second), 0});
-    timers_.erase(timers_.begin());
+  while (!timers_.empty() && timers_.front().at <= now_) {
+    std::pop_heap(timers_.begin(), timers_.end());
+    runnable_.push_back({std::move(timers_.back().job), 0});
+    timers_.pop_back();
   }
 }
 
 bool Scheduler::Step() {
   Check(!in_fibre(), "a fibre may not run the scheduler");
   now_ += absl::Microseconds(rng_.Below(kStepMaxMicros));
-  if (runnable_.empty() && !timers_.empty()) now_ = std::max(now_, timers_.begin()->first.first);
+  if (runnable_.empty() && !timers_.empty()) now_ = std::max(now_, timers_.front().at);
   FireTimers();
   if (runnable_.empty()) return false;
   std::swap(runnable_[rng_.Below(runnable_.size())], runnable_.back());
@@ -100,11 +116,18 @@ bool Scheduler::Step() {
 }
 
 void Scheduler::RunFibre(uint64_t id) {
-  Fibre& fibre = *fibres_.at(id).fibre;
+  const auto found = fibres_.find(id);
+  Sleeper& sleeper = found->second;
+  if (sleeper.held) {
+    sleeper.due = true;
+    return;
+  }
   running_ = id;
-  fibre.Resume();
+  sleeper.fibre->Resume();
   running_ = 0;
-  if (fibre.done()) fibres_.erase(id);
+  if (!sleeper.fibre->done()) return;
+  idle_.push_back(std::move(sleeper.fibre));
+  fibres_.erase(found);
 }
 
 bool Scheduler::RunUntil(const std::function<bool()>& end, absl::Duration limit) {
@@ -113,12 +136,6 @@ bool Scheduler::RunUntil(const std::function<bool()>& end, absl::Duration limit)
     if (now_ > last || !Step()) return false;
   }
   return true;
-}
-
-void Scheduler::Trace(absl::string_view who, absl::string_view what) {
-  const std::string line = absl::StrFormat("%9.3f %-12s %s", absl::ToDoubleMilliseconds(now_ - kBirth), who, what);
-  for (const char c : line) trace_hash_ = (trace_hash_ ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  if (print_) std::printf("%s\n", line.c_str());
 }
 
 }  // namespace sagamesh::simulation

@@ -14,6 +14,7 @@
 #include "common/exec/executor.h"
 #include "tests/simulation/fibre.h"
 #include "tests/simulation/rng.h"
+#include "tests/simulation/trace.h"
 
 namespace sagamesh::simulation {
 
@@ -49,23 +50,44 @@ class Scheduler {
   // Does nothing if the fibre does not wait in Park.
   void Wake(uint64_t fibre);
 
+  // From now on the fibre does not run, whatever wakes it, until Release; what woke it meanwhile counts then. Not from
+  // a fibre.
+  void Hold(uint64_t fibre);
+  void Release(uint64_t fibre);
+
   // Runs one step; time goes on to the next timer where nothing else is left. False: nothing will ever happen again.
   bool Step();
   // Steps until `end` holds (true) or `limit` of simulated time passed (false).
   bool RunUntil(const std::function<bool()>& end, absl::Duration limit);
 
-  // What happened, for people and for the comparison of two runs.
-  void Trace(absl::string_view who, absl::string_view what);
-  uint64_t trace_hash() const { return trace_hash_; }
+  // What happened, for people and for the comparison of two runs. `parts` as in TraceLog.
+  template <typename... Parts>
+  void Trace(absl::string_view who, const Parts&... parts) {
+    trace_.Line(now_ - kBirth, who, parts...);
+  }
+  TraceLog& trace() { return trace_; }
+  uint64_t trace_hash() const { return trace_.hash(); }
 
  private:
+  static constexpr absl::Time kBirth = absl::FromUnixSeconds(1'800'000'000);
+
   struct Runnable {
     Task job;            // or
     uint64_t fibre = 0;  // a fibre that goes on
   };
+  struct Timer {
+    absl::Time at;
+    uint64_t number;  // of two at the same time the older goes first
+    Task job;
+    bool operator<(const Timer& other) const {
+      return at == other.at ? number > other.number : at > other.at;  // the next one is the heap's greatest
+    }
+  };
   struct Sleeper {
     std::unique_ptr<Fibre> fibre;
     bool parked = false;
+    bool held = false;
+    bool due = false;   // it would run, were it not held
     uint64_t turn = 0;  // tells this wait from earlier ones
   };
 
@@ -73,17 +95,16 @@ class Scheduler {
   void RunFibre(uint64_t id);
   void Unpark(uint64_t id, uint64_t turn);
 
-  const bool print_;
+  TraceLog trace_;
   Rng rng_;
-  absl::Time now_;
+  absl::Time now_ = kBirth;
   uint64_t steps_ = 0;
-  uint64_t trace_hash_ = 14695981039346656037u;
 
-  StackPool stacks_;
   std::vector<Runnable> runnable_;
-  std::map<std::pair<absl::Time, uint64_t>, Task> timers_;  // by time, then by age
+  std::vector<Timer> timers_;  // a heap
   uint64_t next_timer_ = 0;
   std::map<uint64_t, Sleeper> fibres_;
+  std::vector<std::unique_ptr<Fibre>> idle_;  // whose tasks have ended
   uint64_t next_fibre_ = 1;
   uint64_t running_ = 0;
 };

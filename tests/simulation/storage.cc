@@ -1,54 +1,98 @@
 #include "tests/simulation/storage.h"
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "common/sql/sqlite.h"
+#include "absl/strings/str_join.h"
 #include "common/status/error.h"
 #include "tests/simulation/check.h"
+#include "tests/simulation/mysql/parser.h"
 
 namespace sagamesh::simulation {
 namespace {
 
-// How long a writer waits for the write lock before it is told ABORTED.
+// How long a statement waits for a row's lock before it is told ABORTED.
 constexpr absl::Duration kLockWaitMax = absl::Seconds(5);
 constexpr absl::Duration kLateCommitMax = absl::Seconds(2);
 
-// For the trace: what a statement was given or gave.
+// For the comparison of two runs.
 uint64_t Digest(absl::Span<const sql::Value> values) {
-  uint64_t hash = 14695981039346656037u;
-  const auto mix = [&hash](absl::string_view bytes) {
-    for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-    hash = (hash ^ 0x1F) * 1099511628211u;
-  };
+  uint64_t digest = values.size();
+  const auto mix = [&digest](uint64_t word) { digest = (digest ^ word ^ (digest >> 29)) * 0x9E3779B97F4A7C15u; };
   for (const sql::Value& value : values) {
-    if (const auto* number = std::get_if<int64_t>(&value)) mix(absl::StrCat(*number));
-    if (const auto* text = std::get_if<std::string>(&value)) mix(*text);
-    if (const auto* blob = std::get_if<sql::Blob>(&value)) mix(blob->bytes);
-    mix("");
+    const mysql::Cell cell = mysql::Cell::Of(value);
+    mix(static_cast<uint64_t>(cell.number));
+    mix(cell.bytes.size());
+    for (size_t i = 0; i < cell.bytes.size(); i += sizeof(uint64_t)) {
+      uint64_t word = 0;
+      std::memcpy(&word, cell.bytes.data() + i, std::min(sizeof(word), cell.bytes.size() - i));
+      mix(word);
+    }
   }
-  return hash;
+  return digest;
 }
+
+// For people.
+std::string Show(absl::Span<const sql::Value> values) {
+  return absl::StrJoin(values, " ", [](std::string* out, const sql::Value& value) {
+    if (const auto* number = std::get_if<int64_t>(&value)) {
+      absl::StrAppend(out, *number);
+    } else if (const auto* blob = std::get_if<sql::Blob>(&value)) {
+      absl::StrAppend(out, "<", blob->bytes.size(), " bytes>");
+    } else if (const auto* text = std::get_if<std::string>(&value)) {
+      absl::StrAppend(out, "'", absl::CHexEscape(*text), "'");
+    } else {
+      out->append("NULL");
+    }
+  });
+}
+
+// Waits on a fibre.
+class FibreWaiter final : public mysql::Waiter {
+ public:
+  explicit FibreWaiter(Scheduler& scheduler) : scheduler_(scheduler) {}
+
+  bool Wait(absl::FunctionRef<bool()> ended) override {
+    const absl::Time last = scheduler_.now() + kLockWaitMax;
+    fibre_ = scheduler_.current();
+    while (!ended()) {
+      if (scheduler_.now() >= last) return false;
+      scheduler_.Park(last - scheduler_.now());
+    }
+    return true;
+  }
+  void Wake() override { scheduler_.Wake(fibre_); }
+
+ private:
+  Scheduler& scheduler_;
+  uint64_t fibre_ = 0;
+};
 
 }  // namespace
 
-class SimConnection;
+struct Storage::ServerSide {
+  explicit ServerSide(Storage& storage) : waiter(storage.scheduler_), session(storage.server_, waiter) {}
+
+  FibreWaiter waiter;
+  mysql::Session session;
+};
 
 // A life's open connections, by number.
 using OpenConnections = std::map<uint64_t, SimConnection*>;
 
 class SimConnection final : public sql::Connection {
  public:
-  SimConnection(Storage& storage, Life& life, std::shared_ptr<OpenConnections> open, sql::Access access,
-                std::unique_ptr<sql::Connection> inner)
+  SimConnection(Storage& storage, Life& life, std::shared_ptr<OpenConnections> open, sql::Access access)
       : storage_(storage),
         life_(life),
         open_(std::move(open)),
         access_(access),
         number_(storage.next_connection_++),
-        inner_(std::move(inner)) {
+        server_(std::make_unique<Storage::ServerSide>(storage)) {
     open_->emplace(number_, this);
   }
   ~SimConnection() override {
@@ -56,8 +100,8 @@ class SimConnection final : public sql::Connection {
     Lose();
   }
 
-  sql::Dialect dialect() const override { return sql::Dialect::kSqlite; }
-  bool alive() const override { return inner_ != nullptr && life_.alive(); }
+  sql::Dialect dialect() const override { return sql::Dialect::kMysql; }
+  bool alive() const override { return !lost_ && life_.alive(); }
 
   absl::Status Begin() override;
   absl::Status Commit() override;
@@ -65,6 +109,14 @@ class SimConnection final : public sql::Connection {
   absl::StatusOr<int64_t> Execute(absl::string_view statement, absl::Span<const sql::Value> parameters) override;
   absl::StatusOr<std::vector<sql::Row>> Query(absl::string_view statement,
                                               absl::Span<const sql::Value> parameters) override;
+
+  // The server gave its transaction up.
+  void EndIdle() {
+    if (!in_transaction_) return;
+    storage_.counts_.ended_idle++;
+    Trace("its idle transaction ends");
+    Lose();
+  }
 
   // The process died: what it had not committed is gone, at once.
   void Crash() {
@@ -85,27 +137,33 @@ class SimConnection final : public sql::Connection {
   void Lose();
   absl::Status RollBackAborted(absl::string_view why);
   void EndTransaction();
-  void Trace(absl::string_view what) { storage_.scheduler_.Trace(storage_.name_, absl::StrCat(number_, " ", what)); }
+  // What became of a statement on the server: others may have gone on meanwhile, if it waited for a lock.
+  absl::Status Ended(absl::string_view statement, absl::Span<const sql::Value> parameters, const absl::Status& status,
+                     int64_t rows);
+  template <typename... Parts>
+  void Trace(const Parts&... parts) {
+    storage_.scheduler_.Trace(storage_.name_, number_, " ", parts...);
+  }
 
   Storage& storage_;
   Life& life_;
   const std::shared_ptr<OpenConnections> open_;
   const sql::Access access_;
   const uint64_t number_;
-  std::unique_ptr<sql::Connection> inner_;
+  // While a call of it waits it must stay, though the connection is lost.
+  std::unique_ptr<Storage::ServerSide> server_;
+  bool lost_ = false;
   bool in_transaction_ = false;
 };
 
 void SimConnection::Lose() {
-  if (inner_ == nullptr) return;
-  if (in_transaction_) inner_->Rollback().IgnoreError();
-  inner_ = nullptr;
+  if (std::exchange(lost_, true)) return;
+  server_->session.Abort();
   EndTransaction();
 }
 
 void SimConnection::EndTransaction() {
-  in_transaction_ = false;
-  storage_.Unlock(number_);
+  if (std::exchange(in_transaction_, false)) storage_.open_transactions_--;
 }
 
 absl::Status SimConnection::Await(absl::string_view what) {
@@ -120,9 +178,9 @@ absl::Status SimConnection::Await(absl::string_view what) {
     scheduler.Yield();
   }
   if (!alive()) return Dead();
-  if (storage_.away() || storage_.rng_.Chance(storage_.faults.unavailable)) {
+  if (storage_.away(life_) || storage_.rng_.Chance(storage_.faults.unavailable)) {
     storage_.counts_.lost++;
-    Trace(absl::StrCat("lost at ", what));
+    Trace("lost at ", what);
     Lose();
     return absl::UnavailableError("simulated: the database is away");
   }
@@ -131,11 +189,9 @@ absl::Status SimConnection::Await(absl::string_view what) {
 
 absl::Status SimConnection::RollBackAborted(absl::string_view why) {
   storage_.counts_.aborted++;
-  Trace(absl::StrCat("aborted at ", why));
-  if (in_transaction_) {
-    inner_->Rollback().IgnoreError();
-    EndTransaction();
-  }
+  Trace("aborted at ", why);
+  server_->session.Abort();
+  EndTransaction();
   return absl::AbortedError(absl::StrCat("simulated: aborted at ", why));
 }
 
@@ -144,17 +200,23 @@ absl::Status SimConnection::Begin() {
   Check(access_ == sql::Access::kWrite, "BEGIN on a read connection");
   Check(!in_transaction_, "BEGIN in a transaction");
   if (storage_.rng_.Chance(storage_.faults.aborted)) return RollBackAborted("BEGIN");
-  const bool locked = storage_.Lock(number_, life_, kLockWaitMax);
-  if (!alive()) {
-    storage_.Unlock(number_);
-    return Dead();
-  }
-  if (!locked) return RollBackAborted("BEGIN, which waited too long");
-  const absl::Status status = inner_->Begin();
-  Check(status.ok(), "BEGIN failed under the write lock");
+  SAGAMESH_RETURN_IF_ERROR(server_->session.Begin());
   in_transaction_ = true;
+  storage_.open_transactions_++;
   Trace("BEGIN");
   return absl::OkStatus();
+}
+
+absl::Status SimConnection::Ended(absl::string_view statement, absl::Span<const sql::Value> parameters,
+                                  const absl::Status& status, int64_t rows) {
+  const uint64_t digest = Digest(parameters);
+  Trace(statement, Compared{absl::string_view(reinterpret_cast<const char*>(&digest), sizeof(digest))},
+        Shown{[&] { return absl::StrCat(" [", Show(parameters), "]", status.ok() ? "" : " " + status.ToString()); }},
+        " -> ", rows);
+  if (absl::IsInternal(status) && !mysql::Parse(statement).ok()) Die(std::string(status.message()));
+  if (!alive()) return Dead();
+  if (absl::IsAborted(status)) return RollBackAborted(status.message());
+  return status;
 }
 
 absl::StatusOr<int64_t> SimConnection::Execute(absl::string_view statement, absl::Span<const sql::Value> parameters) {
@@ -162,19 +224,9 @@ absl::StatusOr<int64_t> SimConnection::Execute(absl::string_view statement, absl
   Check(access_ == sql::Access::kWrite, "a statement that writes on a read connection");
   const bool alone = !in_transaction_;
   if (storage_.rng_.Chance(storage_.faults.aborted)) return RollBackAborted(statement);
-  if (alone) {
-    const bool locked = storage_.Lock(number_, life_, kLockWaitMax);
-    if (!alive()) {
-      storage_.Unlock(number_);
-      return Dead();
-    }
-    if (!locked) return RollBackAborted("a statement, which waited too long");
-  }
-  absl::StatusOr<int64_t> changed = inner_->Execute(statement, parameters);
-  if (alone) storage_.Unlock(number_);
-  Trace(absl::StrFormat("%s [%x] -> %s", statement, Digest(parameters),
-                        changed.ok() ? absl::StrCat(*changed) : changed.status().ToString()));
-  if (alone && changed.ok() && !AwaitAfter()) return Dead();
+  const absl::StatusOr<int64_t> changed = server_->session.Execute(statement, parameters);
+  SAGAMESH_RETURN_IF_ERROR(Ended(statement, parameters, changed.status(), changed.value_or(-1)));
+  if (alone && !AwaitAfter()) return Dead();
   return changed;
 }
 
@@ -182,9 +234,9 @@ absl::StatusOr<std::vector<sql::Row>> SimConnection::Query(absl::string_view sta
                                                            absl::Span<const sql::Value> parameters) {
   SAGAMESH_RETURN_IF_ERROR(Await(statement));
   if (in_transaction_ && storage_.rng_.Chance(storage_.faults.aborted)) return RollBackAborted(statement);
-  absl::StatusOr<std::vector<sql::Row>> rows = inner_->Query(statement, parameters);
-  Trace(absl::StrFormat("%s [%x] -> %s", statement, Digest(parameters),
-                        rows.ok() ? absl::StrCat(rows->size(), " rows") : rows.status().ToString()));
+  absl::StatusOr<std::vector<sql::Row>> rows = server_->session.Query(statement, parameters);
+  SAGAMESH_RETURN_IF_ERROR(
+      Ended(statement, parameters, rows.status(), rows.ok() ? static_cast<int64_t>(rows->size()) : -1));
   return rows;
 }
 
@@ -192,11 +244,11 @@ absl::Status SimConnection::Commit() {
   Check(!alive() || in_transaction_, "COMMIT outside of a transaction");
   const StorageFaults& faults = storage_.faults;
   Rng& rng = storage_.rng_;
-  if (alive() && storage_.away()) {
+  if (alive() && storage_.away(life_)) {
     // The connection broke while COMMIT was under way.
     if (rng.Chance(0.5)) {
       storage_.counts_.unknown_done++;
-      SAGAMESH_RETURN_IF_ERROR(inner_->Commit());
+      SAGAMESH_RETURN_IF_ERROR(server_->session.Commit());
       EndTransaction();
     } else {
       storage_.counts_.unknown_lost++;
@@ -214,7 +266,7 @@ absl::Status SimConnection::Commit() {
   if (rng.Chance(faults.commit_aborted)) return RollBackAborted("COMMIT");
   if (rng.Chance(faults.commit_dropped)) {
     storage_.counts_.dropped++;
-    inner_->Rollback().IgnoreError();
+    server_->session.Rollback().IgnoreError();
     EndTransaction();
     return absl::OkStatus();
   }
@@ -228,10 +280,11 @@ absl::Status SimConnection::Commit() {
     storage_.counts_.unknown_late++;
     Trace("COMMIT -> unknown, still open");
     in_transaction_ = false;
-    storage_.CommitLater(std::move(inner_), number_);
+    lost_ = true;
+    storage_.CommitLater(std::move(server_), number_);
     return absl::UnknownError("simulated: COMMIT, still open");
   }
-  SAGAMESH_RETURN_IF_ERROR(inner_->Commit());
+  SAGAMESH_RETURN_IF_ERROR(server_->session.Commit());
   storage_.counts_.commits++;
   EndTransaction();
   Trace("COMMIT");
@@ -248,7 +301,7 @@ absl::Status SimConnection::Commit() {
 absl::Status SimConnection::Rollback() {
   if (!in_transaction_) return alive() ? absl::OkStatus() : Dead();
   SAGAMESH_RETURN_IF_ERROR(Await("ROLLBACK"));
-  const absl::Status status = inner_->Rollback();
+  const absl::Status status = server_->session.Rollback();
   EndTransaction();
   Trace("ROLLBACK");
   return status;
@@ -258,23 +311,25 @@ class SimDatabase final : public sql::Database {
  public:
   SimDatabase(Storage& storage, Life& life)
       : storage_(storage), life_(life), open_(std::make_shared<OpenConnections>()) {
-    life_.OnCrash([open = open_] {
+    storage_.open_[&life] = open_;
+    life_.OnCrash([this_storage = &storage_, &life, open = open_] {
+      this_storage->open_.erase(&life);
       for (const auto& [number, connection] : *open) connection->Crash();
     });
   }
 
-  sql::Dialect dialect() const override { return sql::Dialect::kSqlite; }
+  sql::Dialect dialect() const override { return sql::Dialect::kMysql; }
   int max_writers() const override { return storage_.max_writers; }
+  bool exclusive() const override { return !storage_.shared; }
 
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect(sql::Access access) override {
     if (!life_.alive()) return absl::UnavailableError("the process died");
     simulation::Check(storage_.scheduler_.in_fibre(), "a connection made outside of a worker");
     storage_.scheduler_.Yield();
-    if (!life_.alive() || storage_.away() || storage_.rng_.Chance(storage_.faults.connect_unavailable)) {
+    if (!life_.alive() || storage_.away(life_) || storage_.rng_.Chance(storage_.faults.connect_unavailable)) {
       return absl::UnavailableError("simulated: the database is away");
     }
-    SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<sql::Connection> inner, storage_.inner_->Connect(access));
-    return std::make_unique<SimConnection>(storage_, life_, open_, access, std::move(inner));
+    return std::make_unique<SimConnection>(storage_, life_, open_, access);
   }
 
  private:
@@ -283,51 +338,34 @@ class SimDatabase final : public sql::Database {
   std::shared_ptr<OpenConnections> open_;
 };
 
-Storage::Storage(Scheduler& scheduler, std::string name, const std::filesystem::path& directory, uint64_t seed)
-    : scheduler_(scheduler), name_(std::move(name)), clock_(scheduler), rng_(seed) {
-  inner_ = sql::MakeSqliteDatabase((directory / (name_ + ".db")).string(), clock_);
-}
+Storage::Storage(Scheduler& scheduler, std::string name, uint64_t seed)
+    : scheduler_(scheduler), name_(std::move(name)), clock_(scheduler), rng_(seed) {}
 
 Storage::~Storage() = default;
 
 std::unique_ptr<sql::Database> Storage::Open(Life& life) { return std::make_unique<SimDatabase>(*this, life); }
 
-absl::StatusOr<std::unique_ptr<sql::Connection>> Storage::Look() { return inner_->Connect(sql::Access::kRead); }
-
-bool Storage::Lock(uint64_t holder, const Life& life, absl::Duration limit) {
-  const absl::Time last = scheduler_.now() + limit;
-  while (holder_ != 0) {
-    if (!life.alive() || scheduler_.now() >= last) return false;
-    const uint64_t self = scheduler_.current();
-    waiting_.push_back(self);
-    scheduler_.Park(last - scheduler_.now());
-    std::erase(waiting_, self);
-  }
-  holder_ = holder;
-  return true;
+absl::StatusOr<std::unique_ptr<sql::Connection>> Storage::Look() {
+  return std::make_unique<mysql::Session>(server_, nobody_);
 }
 
-void Storage::Unlock(uint64_t holder) {
-  if (holder_ != holder) return;
-  holder_ = 0;
-  // All may try; the scheduler chooses.
-  for (const uint64_t fibre : waiting_) scheduler_.Wake(fibre);
+void Storage::EndIdleTransactions(const Life& life) {
+  const auto open = open_.find(&life);
+  if (open == open_.end()) return;
+  for (const auto& [number, connection] : *open->second) connection->EndIdle();
 }
 
-void Storage::CommitLater(std::unique_ptr<sql::Connection> connection, uint64_t holder) {
+void Storage::CommitLater(std::unique_ptr<ServerSide> connection, uint64_t number) {
   const bool done = rng_.Chance(0.5);
   const absl::Duration delay = rng_.Between(absl::ZeroDuration(), kLateCommitMax);
-  late_.emplace_back(holder, std::move(connection));
-  scheduler_.After(delay, [this, holder, done] {
-    for (auto it = late_.begin(); it != late_.end(); ++it) {
-      if (it->first != holder) continue;
-      const absl::Status status = done ? it->second->Commit() : it->second->Rollback();
-      Check(status.ok(), "a late COMMIT failed");
-      late_.erase(it);
-      break;
-    }
-    scheduler_.Trace(name_, absl::StrCat(holder, done ? " late COMMIT" : " late ROLLBACK"));
-    Unlock(holder);
+  late_.emplace(number, std::move(connection));
+  scheduler_.After(delay, [this, number, done] {
+    const auto late = late_.find(number);
+    mysql::Session& session = late->second->session;
+    Check((done ? session.Commit() : session.Rollback()).ok(), "a late COMMIT failed");
+    late_.erase(late);
+    open_transactions_--;
+    scheduler_.Trace(name_, number, done ? " late COMMIT" : " late ROLLBACK");
   });
 }
 

@@ -2,16 +2,15 @@
 #define SAGAMESH_TESTS_SIMULATION_STORAGE_H_
 
 #include <cstdint>
-#include <deque>
-#include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/clock/clock.h"
 #include "common/sql/sql.h"
+#include "tests/simulation/mysql/server.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/scheduler.h"
 
@@ -46,38 +45,58 @@ struct StorageCounts {
   int64_t slow_commits = 0;
   int64_t rolled_back_by_crash = 0;
   int64_t dropped = 0;
+  int64_t ended_idle = 0;  // transactions
 };
 
-// One service's durable database: a real SQLite file in WAL mode, so that readers see what is committed while a writer
-// writes. It outlives the processes that use it.
+class SimConnection;
+
+// One service's durable database, a MySQL in memory (mysql/server.h) behind a network and a disk that fail. It outlives
+// the processes that use it.
 class Storage {
  public:
   static constexpr absl::Duration kSlowDiskMin = absl::Milliseconds(50);
   static constexpr absl::Duration kSlowDiskMax = absl::Milliseconds(1500);
 
-  // `directory` must exist; the file is made there.
-  Storage(Scheduler& scheduler, std::string name, const std::filesystem::path& directory, uint64_t seed);
+  // The server ends transactions of a shared database that are idle for so long.
+  static constexpr absl::Duration kIdleTransactionMax = absl::Seconds(3);
+
+  Storage(Scheduler& scheduler, std::string name, uint64_t seed);
   ~Storage();
 
   // The database as one life of a process sees it: each call is a point where others may go first and where faults
   // happen; at the life's crash its transaction is rolled back and its connections are dead.
   std::unique_ptr<sql::Database> Open(Life& life);
 
-  // Without faults or waiting, for checkers.
+  // Without faults or waiting, for checkers: it sees what is committed.
   absl::StatusOr<std::unique_ptr<sql::Connection>> Look();
 
+  const std::string& name() const { return name_; }
+
   StorageFaults faults;
-  // How many connections of a process may have a transaction; one after the other, as the file has it.
+  // How many connections of a process may have a transaction, side by side.
   int max_writers = 1;
+  // More than one process may use it.
+  bool shared = false;
+  // The server ends the transactions of a process that stands still, and their connections with them.
+  void EndIdleTransactions(const Life& life);
   // Every call answers UNAVAILABLE until then.
   void AwayFor(absl::Duration duration) { away_until_ = scheduler_.now() + duration; }
-  bool away() const { return scheduler_.now() < away_until_; }
+  // The same for one process, by its name.
+  void CutOffFor(const std::string& process, absl::Duration duration) {
+    cut_off_until_[process] = scheduler_.now() + duration;
+  }
+  bool away(const Life& life) const {
+    const auto cut_off = cut_off_until_.find(life.name());
+    return scheduler_.now() < away_until_ || (cut_off != cut_off_until_.end() && scheduler_.now() < cut_off->second);
+  }
   // Every COMMIT takes between kSlowDiskMin and kSlowDiskMax until then, with its locks held.
   void SlowDiskFor(absl::Duration duration) { slow_disk_until_ = scheduler_.now() + duration; }
   bool slow_disk() const { return scheduler_.now() < slow_disk_until_; }
   // Whether a transaction is open that writes.
-  bool writing() const { return holder_ != 0; }
+  bool writing() const { return open_transactions_ > 0; }
   const StorageCounts& counts() const { return counts_; }
+  // Of waits for locks.
+  const mysql::LockCounts& lock_counts() const { return server_.lock_counts(); }
 
  private:
   friend class SimDatabase;
@@ -94,26 +113,34 @@ class Storage {
     const Scheduler& scheduler_;
   };
 
-  // The write lock, one holder at a time, in no particular order. From a fibre; false: the limit passed, or the
-  // process died.
-  bool Lock(uint64_t holder, const Life& life, absl::Duration limit);
-  void Unlock(uint64_t holder);
-  // A COMMIT whose answer was lost before the server had done it.
-  void CommitLater(std::unique_ptr<sql::Connection> connection, uint64_t holder);
+  // Of those who only look.
+  class NeverWaits final : public mysql::Waiter {
+   public:
+    bool Wait(absl::FunctionRef<bool()>) override { return false; }
+    void Wake() override {}
+  };
+
+  // A connection as the server has it.
+  struct ServerSide;
+
+  // A COMMIT whose answer was lost before the server had done it; its locks are held until then.
+  void CommitLater(std::unique_ptr<ServerSide> connection, uint64_t number);
 
   Scheduler& scheduler_;
   const std::string name_;
   StorageClock clock_;
   Rng rng_;
-  std::unique_ptr<sql::Database> inner_;
+  mysql::Server server_{clock_};
+  NeverWaits nobody_;
   absl::Time away_until_ = absl::InfinitePast();
+  std::map<std::string, absl::Time> cut_off_until_;  // by process
   absl::Time slow_disk_until_ = absl::InfinitePast();
   uint64_t next_connection_ = 1;
-  uint64_t holder_ = 0;
-  std::deque<uint64_t> waiting_;  // fibres
+  int open_transactions_ = 0;
   StorageCounts counts_;
+  std::map<const Life*, std::shared_ptr<std::map<uint64_t, SimConnection*>>> open_;
   // Transactions that only the server still knows.
-  std::deque<std::pair<uint64_t, std::unique_ptr<sql::Connection>>> late_;
+  std::map<uint64_t, std::unique_ptr<ServerSide>> late_;  // by connection
 };
 
 }  // namespace sagamesh::simulation

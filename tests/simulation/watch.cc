@@ -14,12 +14,13 @@ constexpr absl::Duration kPauseBeforeResuming = absl::Milliseconds(500);
 
 }  // namespace
 
-void CheckWatch(const Snapshot& snapshot, const WatchLog& log, Violations& violations) {
+void CheckWatch(const Snapshot& snapshot, const std::string& replica, const WatchLog& log, Violations& violations) {
   for (const auto& [id, saga] : snapshot.sagas) {
     const auto told = log.versions.find(id);
     const uint64_t version = told == log.versions.end() ? 0 : told->second;
     if (version != saga.version) {
-      Add(violations, "watch: version ", saga.version, " of saga ", id, " was never told, the last one was ", version);
+      Add(violations, "watch: version ", saga.version, " of saga ", id, " was never told at ", replica,
+          ", the last one was ", version);
     }
   }
 }

@@ -17,7 +17,7 @@
 namespace sagamesh::simulation {
 
 // Someone who watches all sagas, from the first on, and goes on from its place whenever the watch ends: what it was
-// told. Outlives the coordinator's lives.
+// told. Outlives the lives of the coordinator that tells it.
 struct WatchLog {
   // It takes up to so long over each change.
   absl::Duration pause_max = absl::ZeroDuration();
@@ -29,8 +29,8 @@ struct WatchLog {
   int64_t too_slow = 0;
 };
 
-// That the last change of every saga was told.
-void CheckWatch(const Snapshot& snapshot, const WatchLog& log, Violations& violations);
+// That the last change of every saga was told at that replica, whichever made it.
+void CheckWatch(const Snapshot& snapshot, const std::string& replica, const WatchLog& log, Violations& violations);
 
 // The watch at one life of the coordinator. Owned by the life.
 class SimWatch {

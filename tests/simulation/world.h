@@ -13,7 +13,7 @@ struct WorldOptions {
   uint64_t seed = 1;
   bool print_trace = false;
   // Intents of clients in the first phase.
-  int intents = 60;
+  int intents = 40;
   // Planted: the customers' database forgets a COMMIT now and then and says OK.
   double drop_commits = 0;
 };
@@ -23,12 +23,15 @@ struct Outcome {
   uint64_t trace_hash = 0;
   uint64_t steps = 0;
   absl::Duration simulated;
+  // From the end of the faults until everything had ended.
+  absl::Duration to_the_end;
   Counts counts;
 };
 
-// Runs one world: coordinator, orders and customers with their databases, and clients. In the first phase messages are
-// lost, databases fail and processes crash, as the seed says. In the second nothing fails any more, and everything must
-// come to its end. In the third, earlier calls come once more, to no effect. Then the checkers look at what is left.
+// Runs one world: replicas of coordinator, orders and customers with their databases, and clients. In the first phase
+// messages are lost, databases fail, processes crash and stand still, as the seed says. In the second nothing fails any
+// more, and everything must come to its end. In the third, earlier calls come once more, to no effect. Then the
+// checkers look at what is left.
 Outcome Simulate(const WorldOptions& options);
 
 }  // namespace sagamesh::simulation

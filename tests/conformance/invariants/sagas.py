@@ -1,5 +1,9 @@
 """Invariants 6 to 9: sagas in the journal against their rows at the participants."""
 
+import itertools
+
+from databases import SAGA_STATE
+
 from .rows import ORDER_SAGA, saga_rows, succeeded
 
 
@@ -90,6 +94,21 @@ def epochs_only_rise(state, answers):
             yield f"saga {saga_id} is owned by {saga.owner} and open for {saga.open_owner}"
 
 
+def _history_leads_to_its_state(saga):
+    """Each entry begins where the one before ended, and the last ends where the saga is or has ended from. A saga that
+    an older program ran has none."""
+    entries = saga.record.history
+    for first, second in itertools.pairwise(entries):
+        if first.after != second.before:
+            yield f"saga {saga.saga_id} has a history with a gap, from {first.after} to {second.before}"
+    if entries:
+        last = {"SUCCEEDED": "RUNNING", "COMPENSATED": "COMPENSATING"}.get(saga.state, saga.state)
+        if SAGA_STATE(entries[-1].after) != last:
+            yield f"saga {saga.saga_id} is {saga.state} and its history ends {SAGA_STATE(entries[-1].after)}"
+    if saga.state == "PARKED" and entries and entries[-1].reason != saga.record.park_reason:
+        yield f"saga {saga.saga_id} is PARKED for another reason than its history tells"
+
+
 def sagas_end(state, answers):
     """9"""
     for saga_id, saga in state.sagas.items():
@@ -97,6 +116,7 @@ def sagas_end(state, answers):
             yield f"saga {saga_id} is PARKED without a reason"
         if saga.state in ("RUNNING", "COMPENSATING"):
             yield f"saga {saga_id} is {saga.state} at rest"
+        yield from _history_leads_to_its_state(saga)
         if saga.state != "RUNNING" and saga.state != "COMPENSATING" and saga.open_owner is not None:
             yield f"saga {saga_id} is {saga.state} and still open for {saga.open_owner}"
     for key in state.keys:
