@@ -66,8 +66,10 @@ function(sagamesh_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
+  set(sanitizer_options "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp"
+    "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/lsan.supp")
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120
-    ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+    ENVIRONMENT "${sanitizer_options}")
   if(ARG_SERVERS AND NOT SAGAMESH_SANITIZE)
     add_test(NAME ${name}_on_servers COMMAND ${name} --gtest_filter=Servers/*)
     set_tests_properties(${name}_on_servers PROPERTIES
