@@ -12,6 +12,8 @@ namespace sagamesh::engine {
 namespace {
 
 constexpr absl::string_view kDomain = "coordinator";
+// An attempt with less time than this would end as DEADLINE_EXCEEDED, and the client not learn what the participant said.
+constexpr absl::Duration kAttemptMin = absl::Milliseconds(100);
 
 // One use of Decide: the saga being changed and the actions so far.
 class Decider {
@@ -146,7 +148,7 @@ void Decider::StepFailed(const absl::Status& status) {
   if (failure != Failure::kTransient) return Fail(status, failure == Failure::kDefinite);
   const Step& step = definition_.steps[saga_.step];
   const absl::Duration delay = Backoff(step.backoff_initial, step.backoff_max, saga_.attempts);
-  if (surroundings_.now + delay >= saga_.step_deadline) return Fail(status, /*definite=*/false);
+  if (surroundings_.now + delay + kAttemptMin > saga_.step_deadline) return Fail(status, /*definite=*/false);
   Do(SetTimer{++saga_.turn, delay});
 }
 

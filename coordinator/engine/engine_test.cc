@@ -172,6 +172,15 @@ TEST_F(EngineTest, ATransientFailureIsRetriedWithBackoffInsideTheStepsTime) {
   EXPECT_EQ(Asked<SetTimer>().delay, absl::Milliseconds(100));
 }
 
+TEST_F(EngineTest, AnAttemptThatIsTooShortForAnAnswerIsNotBegun) {
+  Happen(Loaded{});
+  now_ += absl::Seconds(5) - absl::Milliseconds(149);  // 99 ms would be left after the 50 of the backoff
+  Reply(absl::UnavailableError("away"));
+  google::rpc::Status error;
+  ASSERT_TRUE(error.ParseFromString(Asked<WriteJournal>().record.error));
+  EXPECT_EQ(error.code(), static_cast<int>(absl::StatusCode::kUnavailable));
+}
+
 TEST_F(EngineTest, ATransientFailurePastTheStepsTimeCompensatesAndIsNotDefinite) {
   Happen(Loaded{});
   now_ += absl::Seconds(5);
