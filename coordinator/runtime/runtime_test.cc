@@ -458,6 +458,25 @@ TEST_F(CommandTest, ACompensatedSagaAnswersItsCallersAndLeavesItsKeyFree) {
   ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
 }
 
+// It was this replica's, then a peer's, then this replica's again.
+TEST_F(CommandTest, AReplyFromBeforeASagaWasDroppedIsNoReplyToWhatItsNextOwnerCalls) {
+  steps_.Hold("S/a");
+  steps_.Hold("S/undo");
+  auto waiting = coordinator_->Begin(coordinator_->Request("x", "key"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 1; }));
+  coordinator_->runtime().DropStrangers("a peer");
+  ASSERT_TRUE(Eventually([&] { return coordinator_->runtime().inflight() == 0; }));
+  const std::string saga_id = *coordinator_->FindByKey("key");
+  ASSERT_OK(coordinator_->Command(saga_id, kCompensate));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/undo") == 1; }));
+  steps_.Release("S/a", std::string("ok"));
+  coordinator_->clock().SleepFor(absl::Milliseconds(100));
+  EXPECT_EQ(coordinator_->Get(saga_id).phase, engine::Phase::kCompensating);
+  steps_.Release("S/undo", std::string("ok"));
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Get(saga_id).phase == engine::Phase::kCompensated; }));
+  EXPECT_FALSE(waiting.get()->succeeded);
+}
+
 TEST_F(CommandTest, CallersOfASagaThatAnOperatorHasCompensatedAreToldTheCauseWhenThatTakesLong) {
   steps_.Hold("S/b");
   steps_.Hold("S/undo");

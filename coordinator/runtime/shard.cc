@@ -24,19 +24,18 @@ constexpr absl::Duration kRowPollInterval = absl::Milliseconds(500);
 
 void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool recovered) {
   const std::string saga_id = record.saga_id;
-  uint64_t turn = 0;
   if (const auto there = slots_.find(saga_id); there != slots_.end()) {
     shared_.inflight.Leave();
     // A write whose outcome we have not learned yet put the saga into its row, and it was taken out of there again: the
     // row is what counts, and what was under way is late.
     if (record.version <= there->second.saga.record.version) return;
-    turn = there->second.saga.turn + 1;
   }
   Slot& slot = slots_[saga_id];
   slot.saga = engine::Saga{};
   slot.saga.record = std::move(record);
   slot.saga.recovered = recovered;
-  slot.saga.turn = turn;
+  // No turn is had twice: what comes late may be of a time when we had this saga before.
+  slot.saga.turn = ++adoptions_ << 32;
   slot.definition = &definition;
   // An operator may have decided for callers that wait for another end.
   if (slot.saga.record.phase == Phase::kCompensating) AnswerLater(slot.saga.record);

@@ -98,6 +98,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   EventLoop& loop_;
   Waiters waiters_;
   bool callers_sent_away_ = false;
+  uint64_t adoptions_ = 0;
   std::unordered_map<std::string, Slot> slots_;
 };
 
