@@ -12,7 +12,8 @@ namespace sagamesh::engine {
 namespace {
 
 constexpr absl::string_view kDomain = "coordinator";
-// An attempt with less time than this would end as DEADLINE_EXCEEDED, and the client not learn what the participant said.
+// An attempt with less time than this would end as DEADLINE_EXCEEDED, and the client not learn what the participant
+// said.
 constexpr absl::Duration kAttemptMin = absl::Milliseconds(100);
 
 // One use of Decide: the saga being changed and the actions so far.
