@@ -135,6 +135,10 @@ class JournalTest : public ::testing::TestWithParam<sagamesh::testing::Engine> {
     process_.reset();
     process_ = std::make_unique<Process>(database_, clock_);
   }
+  // As if other processes could use the database too, where they cannot.
+  void Share() {
+    if (database_.max_writers() == 1) database_.SetMaxWriters(2);
+  }
   // The one before is dead, and its sagas are taken over.
   void Restart() {
     Replace();

@@ -17,11 +17,6 @@ using ::sagamesh::testing::SqliteEngine;
 
 class JournalLeaseTest : public testing::JournalTest {
  protected:
-  // As if other processes could use the database too, where they cannot.
-  void Share() {
-    if (database_.max_writers() == 1) database_.SetMaxWriters(2);
-  }
-
   void Expire() { process_->Execute("UPDATE leases SET expires_ms = 0"); }
   bool Renewed() {
     auto connection = process_->database().Connect(sql::Access::kRead);

@@ -22,8 +22,7 @@ using ::sagamesh::testing::SqliteEngine;
 class JournalPeersTest : public testing::JournalTest {
  protected:
   JournalPeersTest() {
-    // As if other processes could use the database too, where they cannot.
-    if (database_.max_writers() == 1) database_.SetMaxWriters(2);
+    Share();
     Restart();
     peer_ = std::make_unique<testing::Process>(database_, clock_);
     EXPECT_OK(peer_->journal().Open());
