@@ -55,15 +55,14 @@ absl::StatusOr<BatchEffect> Batch::Run() {
 }
 
 absl::Status Batch::Load() {
-  std::set<std::string> hashes;
+  Claimants claimants;  // of each key the first
   std::set<std::string> ids;
   for (Operation* operation : operations_) {
     for (const auto& [id, version] : operation->made) ids.insert(id);
     if (const auto* start = std::get_if<StartOperation>(&operation->what)) {
-      hashes.insert(KeyHash(start->saga));
+      claimants.try_emplace(KeyHash(start->saga), &start->saga);
     } else if (const auto* write = std::get_if<WriteOperation>(&operation->what)) {
       ids.insert(write->saga.saga_id);
-      if (engine::IsFinal(write->saga.phase)) hashes.insert(KeyHash(write->saga));
     } else if (const auto* load = std::get_if<LoadDueOperation>(&operation->what)) {
       std::vector<std::string> due;
       SAGAMESH_RETURN_IF_ERROR(FindDue(*load, due));
@@ -75,7 +74,7 @@ absl::Status Batch::Load() {
       ids.insert(command->saga_id);
     }
   }
-  SAGAMESH_ASSIGN_OR_RETURN(keys_, LoadKeys(connection_, {hashes.begin(), hashes.end()}));
+  SAGAMESH_ASSIGN_OR_RETURN(keys_, LoadKeys(connection_, claimants, replica_.NowMs()));
   for (const auto& [hash, key] : keys_) {
     if (!key.row.saga_id.empty()) ids.insert(key.row.saga_id);
   }
@@ -158,12 +157,9 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
   saga.open_owner = incarnation_;
   Touch(saga, operation);
   start.claimed = Claimed{outcome, saga.record};
-  key.row = {.fingerprint = start.saga.fingerprint,
-             .saga_id = start.saga.saga_id,
-             .status = KeyStatus::kHeld,
-             .claimed = now_};
-  key.claimant = start.saga;
-  key.dirty = true;
+  key.dirty |= key.row.saga_id != start.saga.saga_id;  // or the row was inserted for it
+  key.row = {.fingerprint = start.saga.fingerprint, .saga_id = start.saga.saga_id};
+  key.claimant = &start.saga;
   sagas_[start.saga.saga_id] = std::move(saga);
 }
 
@@ -194,17 +190,8 @@ void Batch::Apply(Operation& operation, WriteOperation& write) {
   saga.due_ms.reset();
   if (open && write.due.has_value()) saga.due_ms = absl::ToUnixMillis(*write.due);
   Touch(saga, operation);
-  if (engine::IsFinal(saga.record.phase)) Settle(saga.record);
   write.outcome = WriteOutcome::kWritten;
   write.written = saga.record;
-}
-
-// The key may have gone to another saga meanwhile.
-void Batch::Settle(const SagaRecord& record) {
-  StoredKey& key = keys_[KeyHash(record)];
-  if (key.row.saga_id != record.saga_id) return;
-  key.row.status = SettleKey(record);
-  key.dirty = true;
 }
 
 void Batch::Apply(Operation& operation, LoadDueOperation& load) {
@@ -276,7 +263,7 @@ void Batch::Apply(Operation& operation, CommandOperation& command) {
 void Batch::Apply(Operation& operation, ReleaseOperation& release) { release_ = true; }
 
 absl::StatusOr<BatchEffect> Batch::Save() {
-  SAGAMESH_ASSIGN_OR_RETURN(const int keys, SaveKeys(connection_, keys_));
+  SAGAMESH_ASSIGN_OR_RETURN(const int keys, SaveKeys(connection_, keys_, stamp_ms_));
   SAGAMESH_ASSIGN_OR_RETURN(const int sagas, SaveSagas(connection_, sagas_));
   wrote_ |= keys + sagas > 0;
   SAGAMESH_RETURN_IF_ERROR(Sweep());

@@ -94,7 +94,6 @@ class Batch {
 
   void Touch(SagaRow& saga, Operation& operation);
   bool IsOurs(const SagaRow& saga) const;
-  void Settle(const SagaRecord& record);
 
   const JournalOptions& options_;
   Replica& replica_;

@@ -8,16 +8,18 @@ namespace sagamesh::journal {
 
 ClaimOutcome DecideClaim(const KeyRow& row, const SagaRecord* holder, const SagaRecord& candidate, absl::Time now,
                          absl::Duration content_key_window) {
-  if (row.status == KeyStatus::kNone) return ClaimOutcome::kStarted;
+  if (row.saga_id.empty()) return ClaimOutcome::kStarted;
   // Content keys are fingerprints. An explicit key stays with its payload even while it is free.
   if (row.fingerprint != candidate.fingerprint && !Planted(Bug::kAnswerOtherPayload)) return ClaimOutcome::kReused;
-  if (row.status == KeyStatus::kFree || holder == nullptr) return ClaimOutcome::kStarted;
+  if (holder == nullptr) return ClaimOutcome::kStarted;
   if (holder->saga_id == candidate.saga_id) return ClaimOutcome::kStarted;
   if (holder->phase == Phase::kCompensating && Planted(Bug::kFreeKeyEarly)) return ClaimOutcome::kStarted;
   if (!engine::IsFinal(holder->phase)) return ClaimOutcome::kAttached;
   if (SettleKey(*holder) == KeyStatus::kFree) return ClaimOutcome::kStarted;
   // The window frees only what has ended: a saga that is still under way keeps its key however long it takes.
-  if (candidate.key_kind == KeyKind::kContent && now - row.claimed >= content_key_window) return ClaimOutcome::kStarted;
+  if (candidate.key_kind == KeyKind::kContent && now - holder->created >= content_key_window) {
+    return ClaimOutcome::kStarted;
+  }
   return ClaimOutcome::kReplayed;
 }
 

@@ -9,19 +9,11 @@
 
 namespace sagamesh::journal {
 
-enum class KeyStatus {
-  kNone = 0,  // never claimed
-  kHeld = 1,  // its saga is not final
-  kDone = 2,  // its saga's result or error is the answer
-  kFree = 3,  // its saga failed and left nothing to answer; the fingerprint stays
-};
-
-// A row of `saga_keys`.
+// A row of `saga_keys`: who claimed the key last, and for what. Whether it is still held is told by its saga's row
+// alone, so that what ends a saga frees its key.
 struct KeyRow {
-  std::string fingerprint;
-  std::string saga_id;
-  KeyStatus status = KeyStatus::kNone;
-  absl::Time claimed;
+  std::string fingerprint;  // stays while the key is free
+  std::string saga_id;      // "": never claimed
 };
 
 // Layer 1 of idempotency (docs/semantics.md), pure. `holder` is the saga that `row` names, nullptr if it does not
@@ -30,7 +22,13 @@ struct KeyRow {
 ClaimOutcome DecideClaim(const KeyRow& row, const SagaRecord* holder, const SagaRecord& candidate, absl::Time now,
                          absl::Duration content_key_window);
 
-// What a saga makes of the key that it holds, pure.
+// What a saga makes of the key that it holds.
+enum class KeyStatus {
+  kHeld,  // the saga is not final
+  kDone,  // its result or error is the answer
+  kFree,  // it failed and left nothing to answer
+};
+// Pure.
 KeyStatus SettleKey(const SagaRecord& record);
 
 // The primary key of the key's row.

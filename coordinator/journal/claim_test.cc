@@ -37,11 +37,11 @@ class ClaimTable : public ::testing::TestWithParam<Row> {};
 
 TEST_P(ClaimTable, IsDecidedAsDocumented) {
   const Row& row = GetParam();
-  const SagaRecord holder = Saga("old", row.kind, row.holder, row.definite);
+  SagaRecord holder = Saga("old", row.kind, row.holder, row.definite);
+  holder.created = kNow - row.age;
   SagaRecord candidate = Saga("new", row.kind, Phase::kRunning);
   if (row.other_payload) candidate.fingerprint = "another";
-  const KeyRow key = {
-      .fingerprint = "fingerprint", .saga_id = "old", .status = SettleKey(holder), .claimed = kNow - row.age};
+  const KeyRow key = {.fingerprint = "fingerprint", .saga_id = "old"};
   EXPECT_EQ(DecideClaim(key, &holder, candidate, kNow, kWindow), row.outcome) << row.situation;
 }
 
@@ -86,7 +86,7 @@ TEST(ClaimTest, AKeyThatNobodyClaimedIsTaken) {
 
 TEST(ClaimTest, AClaimThatIsRunAgainAfterAnUnknownCommitHasStarted) {
   const SagaRecord saga = Saga("new", kE, Phase::kRunning);
-  const KeyRow key = {.fingerprint = "fingerprint", .saga_id = "new", .status = KeyStatus::kHeld, .claimed = kNow};
+  const KeyRow key = {.fingerprint = "fingerprint", .saga_id = "new"};
   EXPECT_EQ(DecideClaim(key, &saga, saga, kNow, kWindow), ClaimOutcome::kStarted);
 }
 

@@ -15,9 +15,19 @@ constexpr absl::string_view kSagaColumnNames[] = {"saga_id",    "definition", "p
                                                   "created_ms", "updated_ms", "record"};
 constexpr absl::string_view kKeyColumnNames[] = {
     "key_hash", "principal", "definition", "kind", "idempotency_key", "fingerprint", "saga_id", "status", "claimed_ms"};
+// Of a row that was ever claimed. Earlier versions also wrote how the saga ended, and still read this.
+constexpr int64_t kClaimed = 1;
 
-std::vector<sql::Value> TextValues(const std::vector<std::string>& texts) {
-  return std::vector<sql::Value>(texts.begin(), texts.end());
+void AppendKeyRow(const std::string& hash, const engine::SagaRecord& claimant, int64_t now_ms,
+                  std::vector<sql::Value>& values) {
+  values.insert(values.end(), {hash, claimant.principal, claimant.definition, static_cast<int64_t>(claimant.key_kind),
+                               claimant.key, claimant.fingerprint, claimant.saga_id, kClaimed, now_ms});
+}
+
+std::vector<sql::Value> Keys(const std::vector<std::string>& texts) {
+  std::vector<sql::Value> keys(texts.begin(), texts.end());
+  sql::PadKeys(keys);
+  return keys;
 }
 
 bool IsPhase(int64_t phase) {
@@ -62,42 +72,37 @@ SagaRow ReadSaga(const sql::Row& row) {
 absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::vector<std::string>& ids) {
   SagaRows sagas;
   if (ids.empty()) return sagas;
+  const std::vector<sql::Value> wanted = Keys(ids);
   const auto rows = connection.Query(
-      absl::StrCat("SELECT ", SagaColumns(), " FROM sagas WHERE saga_id IN (", sql::Placeholders(ids.size()),
+      absl::StrCat("SELECT ", SagaColumns(), " FROM sagas WHERE saga_id IN (", sql::Placeholders(wanted.size()),
                    ") ORDER BY saga_id", sql::ForUpdate(connection.dialect())),
-      TextValues(ids));
+      wanted);
   if (!rows.ok()) return rows.status();
   for (const sql::Row& row : *rows) sagas.emplace(row.Text(0), ReadSaga(row));
   return sagas;
 }
 
-absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::vector<std::string>& hashes) {
+absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const Claimants& claimants, int64_t now_ms) {
   StoredKeys keys;
-  if (hashes.empty()) return keys;
-  for (const std::string& hash : hashes) keys[hash];
+  if (claimants.empty()) return keys;
+  std::vector<std::string> hashes;
+  std::vector<sql::Value> claims;
+  for (const auto& [hash, claimant] : claimants) {
+    keys[hash];
+    hashes.push_back(hash);
+    AppendKeyRow(hash, *claimant, now_ms, claims);
+  }
   if (connection.dialect() == sql::Dialect::kMysql && !Planted(Bug::kReadKeysUnlocked)) {
-    constexpr absl::string_view kHash[] = {"key_hash"};
-    std::vector<sql::Value> values;
-    for (const auto& [hash, key] : keys) values.push_back(hash);
-    SAGAMESH_RETURN_IF_ERROR(sql::InsertMissing(connection, "saga_keys", kHash, kHash, std::move(values)));
+    SAGAMESH_RETURN_IF_ERROR(
+        sql::InsertMissing(connection, "saga_keys", {"key_hash"}, kKeyColumnNames, std::move(claims)));
   }
+  const std::vector<sql::Value> wanted = Keys(hashes);
   const auto rows = connection.Query(
-      absl::StrCat("SELECT key_hash, principal, definition, kind, idempotency_key, fingerprint, saga_id, status, "
-                   "claimed_ms FROM saga_keys WHERE key_hash IN (",
-                   sql::Placeholders(hashes.size()), ") ORDER BY key_hash", sql::ForUpdate(connection.dialect())),
-      TextValues(hashes));
+      absl::StrCat("SELECT key_hash, fingerprint, saga_id FROM saga_keys WHERE key_hash IN (",
+                   sql::Placeholders(wanted.size()), ") ORDER BY key_hash", sql::ForUpdate(connection.dialect())),
+      wanted);
   if (!rows.ok()) return rows.status();
-  for (const sql::Row& row : *rows) {
-    StoredKey& key = keys[row.Text(0)];
-    key.claimant.principal = row.Text(1);
-    key.claimant.definition = row.Text(2);
-    key.claimant.key_kind = static_cast<KeyKind>(row.Int(3));
-    key.claimant.key = row.Text(4);
-    key.row = {.fingerprint = row.Text(5),
-               .saga_id = row.Text(6),
-               .status = static_cast<KeyStatus>(row.Int(7)),
-               .claimed = absl::FromUnixMillis(row.Int(8))};
-  }
+  for (const sql::Row& row : *rows) keys[row.Text(0)].row = {.fingerprint = row.Text(1), .saga_id = row.Text(2)};
   return keys;
 }
 
@@ -128,26 +133,15 @@ absl::StatusOr<int> SaveSagas(sql::Connection& connection, const SagaRows& rows)
   return count;
 }
 
-absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys) {
-  constexpr absl::string_view kKey[] = {"key_hash"};
+absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys, int64_t now_ms) {
   std::vector<sql::Value> values;
   int count = 0;
   for (const auto& [hash, key] : keys) {
     if (!key.dirty) continue;
     count++;
-    values.push_back(hash);
-    values.push_back(key.claimant.principal);
-    values.push_back(key.claimant.definition);
-    values.push_back(static_cast<int64_t>(key.claimant.key_kind));
-    values.push_back(key.claimant.key);
-    values.push_back(key.row.fingerprint);
-    values.push_back(key.row.saga_id);
-    values.push_back(static_cast<int64_t>(key.row.status));
-    values.push_back(absl::ToUnixMillis(key.row.claimed));
+    AppendKeyRow(hash, *key.claimant, now_ms, values);
   }
-  if (count > 0) {
-    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "saga_keys", kKey, kKeyColumnNames, std::move(values)));
-  }
+  SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "saga_keys", {"key_hash"}, kKeyColumnNames, std::move(values)));
   return count;
 }
 

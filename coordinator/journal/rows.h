@@ -30,10 +30,10 @@ struct SagaRow {
   bool dirty = false;
 };
 
-// A row of `saga_keys` by its hash; what is no part of the decision comes from the saga that claims it.
+// A row of `saga_keys` by its hash. `claimant` is the saga to write it for.
 struct StoredKey {
   KeyRow row;
-  engine::SagaRecord claimant;  // only principal, definition, kind and key
+  const engine::SagaRecord* claimant = nullptr;
   bool dirty = false;
 };
 
@@ -46,12 +46,15 @@ using StoredKeys = std::map<std::string, StoredKey>;
 
 // Locks and loads; ids that do not exist are left out.
 absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::vector<std::string>& ids);
-// Locks and loads; a key that nobody has claimed is there with status kNone.
-absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::vector<std::string>& hashes);
+// By its key's hash, a saga that wants the key.
+using Claimants = std::map<std::string, const engine::SagaRecord*>;
+
+// Locks and loads. On MySQL a key without a row is claimed by this very locking: its row is inserted for the claimant.
+absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const Claimants& claimants, int64_t now_ms);
 
 // Write the dirty rows, with one statement each. Answer how many.
 absl::StatusOr<int> SaveSagas(sql::Connection& connection, const SagaRows& rows);
-absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys);
+absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys, int64_t now_ms);
 
 }  // namespace sagamesh::journal
 

@@ -12,7 +12,6 @@ SAGA_STATE = saga_pb2.Saga.State.Name
 ORDER_STATUS = orders_pb2.Order.Status.Name
 RESERVATION_STATUS = customers_pb2.Reservation.Status.Name
 CONTENT_KEY, EXPLICIT_KEY = 1, 2
-KEY_STATUS = {0: "NONE", 1: "HELD", 2: "DONE", 3: "FREE"}
 
 
 class Saga(NamedTuple):
@@ -44,7 +43,6 @@ class Key(NamedTuple):
     key: str
     fingerprint: str
     saga_id: str
-    status: str
 
 
 class Order(NamedTuple):
@@ -113,9 +111,9 @@ def _sagas(query):
 
 
 def _keys(query):
-    rows = query("SELECT principal, definition, kind, idempotency_key, fingerprint, saga_id, status FROM saga_keys "
+    rows = query("SELECT principal, definition, kind, idempotency_key, fingerprint, saga_id FROM saga_keys "
                  "ORDER BY key_hash")
-    return [Key(*row[:6], KEY_STATUS[row[6]]) for row in rows]
+    return [Key(*row) for row in rows]
 
 
 def _orders(query):

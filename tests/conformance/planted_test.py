@@ -180,12 +180,6 @@ def a_key_has_two_results(run):
 
 
 @plants(4)
-def a_key_is_free_though_its_saga_answered(run):
-    run.sql("coordinator", "UPDATE saga_keys SET status=3 WHERE idempotency_key='at-once'")
-    return "key 'at-once' of process_order is FREE and must be DONE"
-
-
-@plants(4)
 def a_step_has_two_effects(run):
     saga_id, _ = run.saga("at-once")
     run.edit_barrier("customers", saga_id, lambda record: record.results.append(record.results[0]))
@@ -352,12 +346,6 @@ def a_parking_tells_another_reason(run):
     run.sql("coordinator", "UPDATE sagas SET phase=3 WHERE saga_id=?", saga_id)
     run.edit_saga(saga_id, lambda record: record.history.add(before=2, after=3, reason=b"another"))
     return f"saga {saga_id} is PARKED for another reason than its history tells"
-
-
-@plants(9)
-def a_key_is_held_for_ever(run):
-    run.sql("coordinator", "UPDATE saga_keys SET status=1 WHERE idempotency_key='reply-lost'")
-    return "key 'reply-lost' is held by saga"
 
 
 # Between two looks at the same databases.

@@ -43,18 +43,11 @@ def _keys_match_sagas(state):
     for key in state.keys:
         saga = state.sagas.get(key.saga_id)
         name = f"key '{key.key}' of {key.definition}"
-        if key.status == "NONE":
+        if not key.saga_id:
             continue
         if saga is None:
-            yield f"{name} is {key.status} by saga {key.saga_id}, which is not in the journal"
+            yield f"{name} is claimed by saga {key.saga_id}, which is not in the journal"
             continue
-        explicit = key.kind == EXPLICIT_KEY
-        if saga.state == "SUCCEEDED" or (saga.state == "COMPENSATED" and explicit and saga.record.error_definite):
-            expected = "DONE"
-        else:
-            expected = "FREE" if saga.final else "HELD"
-        if key.status != expected:
-            yield f"{name} is {key.status} and must be {expected}: saga {saga.saga_id} is {saga.state}"
         if (key.principal, key.definition, key.kind, key.key) != saga.key:
             yield f"{name} names saga {saga.saga_id}, which has the key '{saga.key[3]}'"
         if key.fingerprint != saga.record.fingerprint.decode():

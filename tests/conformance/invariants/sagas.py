@@ -119,6 +119,3 @@ def sagas_end(state, answers):
         yield from _history_leads_to_its_state(saga)
         if saga.state != "RUNNING" and saga.state != "COMPENSATING" and saga.open_owner is not None:
             yield f"saga {saga_id} is {saga.state} and still open for {saga.open_owner}"
-    for key in state.keys:
-        if key.status == "HELD" and key.saga_id in state.sagas and state.sagas[key.saga_id].final:
-            yield f"key '{key.key}' is held by saga {key.saga_id}, which has ended"
