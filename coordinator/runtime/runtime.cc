@@ -21,7 +21,7 @@ using journal::ClaimOutcome;
 class Runtime::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
-       StepCaller& step_caller, const std::vector<EventLoop*>& loops, Clock& clock, Random& random,
+       rpc::StepCaller& step_caller, const std::vector<EventLoop*>& loops, Clock& clock, Random& random,
        metrics::Registry& registry)
       : shared_{
             options, definitions, journal, step_caller, clock, random, SagaMetrics(registry), InflightSagas(registry)} {
@@ -199,7 +199,7 @@ void Runtime::Impl::WaitForDeferred(absl::Duration waited) {
 }
 
 Runtime::Runtime(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
-                 StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
+                 rpc::StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
                  metrics::Registry& registry)
     : impl_(std::make_shared<Impl>(options, definitions, journal, step_caller, loops, clock, random, registry)) {}
 

@@ -18,7 +18,7 @@
 #include "coordinator/engine/definition.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/journal/journal.h"
-#include "coordinator/runtime/step_caller.h"
+#include "common/rpc/step_caller.h"
 #include "coordinator/runtime/waiters.h"
 
 namespace sagamesh::runtime {
@@ -56,7 +56,7 @@ class Runtime {
 
   // All references outlive the runtime; `loops` has at least one.
   Runtime(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
-          StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
+          rpc::StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
           metrics::Registry& registry);
   ~Runtime();
 

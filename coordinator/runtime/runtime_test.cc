@@ -20,7 +20,7 @@ using ::sagamesh::testing::IsError;
 using ::testing::HasSubstr;
 
 // Participants that answer as a test says. Thread-safe.
-class FakeSteps final : public StepCaller {
+class FakeSteps final : public rpc::StepCaller {
  public:
   using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
 

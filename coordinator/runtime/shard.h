@@ -14,7 +14,7 @@
 #include "coordinator/journal/journal.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/runtime/saga_metrics.h"
-#include "coordinator/runtime/step_caller.h"
+#include "common/rpc/step_caller.h"
 #include "coordinator/runtime/waiters.h"
 
 namespace sagamesh::runtime {
@@ -24,7 +24,7 @@ struct Shared {
   const RuntimeOptions options;
   const engine::DefinitionSet& definitions;
   journal::Journal& journal;
-  StepCaller& step_caller;
+  rpc::StepCaller& step_caller;
   Clock& clock;
   Random& random;
   SagaMetrics metrics;
