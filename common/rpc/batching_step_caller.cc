@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/exec/mutex.h"
+#include "common/fault/planted.h"
 #include "common/rpc/step_context.h"
 #include "common/status/error.h"
 #include "saga/v1/batch.pb.h"
@@ -312,8 +313,9 @@ void BatchingStepCaller::State::Ended(Batch batch, absl::StatusOr<std::string> r
   }
   Flush(*batch.line);
   const bool unknown_method = IsUnknownMethod(reply.status());
+  const size_t shift = Planted(Bug::kBatchAnswersShifted) ? 1 : 0;
   for (size_t i = 0; i < batch.calls.size(); i++) {
-    Waiting& call = batch.calls[i];
+    Waiting& call = batch.calls[(i + shift) % batch.calls.size()];
     if (unknown_method && !closed) {
       CallAlone(std::move(call));
     } else if (!reply.ok()) {
