@@ -77,12 +77,9 @@ void PrintLine(const std::string& line) {
 }
 
 std::string ToJson(const Tally& tally, absl::Duration wall, absl::Duration cpu) {
-  const int64_t sagas = tally.latencies.count();
-  return absl::StrFormat(
-      R"({"sagas": %d, "failed": %d, "seconds": %.3f, "p50_ms": %.3f, "p99_ms": %.3f, "driver_cpu_seconds": %.3f})",
-      sagas, tally.failed.load(), absl::ToDoubleSeconds(wall),
-      absl::ToDoubleMilliseconds(tally.latencies.Percentile(0.5)),
-      absl::ToDoubleMilliseconds(tally.latencies.Percentile(0.99)), absl::ToDoubleSeconds(cpu));
+  return absl::StrFormat(R"({"sagas": %d, "failed": %d, "seconds": %.3f, "driver_cpu_seconds": %.3f, %s})",
+                         tally.latencies.count(), tally.failed.load(), absl::ToDoubleSeconds(wall),
+                         absl::ToDoubleSeconds(cpu), tally.latencies.ToJson());
 }
 
 }  // namespace

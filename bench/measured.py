@@ -1,9 +1,7 @@
 """A Sagamesh that is measured: its three C++ services on loopback, over files or over a private database server."""
 
 import contextlib
-import os
 import pathlib
-import resource
 import sys
 import time
 
@@ -18,7 +16,6 @@ from stack import DATABASES, Server, Stack  # noqa: E402
 HEALTHY_SECONDS_MAX = 60
 # HealthCheckResponse{status: SERVING} on the wire.
 HEALTH_SERVING = b"\x08\x01"
-TICKS = os.sysconf("SC_CLK_TCK")
 # What a commit costs, and what is kept in memory: the server's own defaults, unless they are not durable.
 SETTINGS = ("innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog", "innodb_flush_method", "innodb_doublewrite",
             "innodb_buffer_pool_size", "innodb_log_file_size", "innodb_redo_log_capacity")
@@ -54,24 +51,6 @@ def own_databases(server):
     return None if server is None else Server(f"127.0.0.1:{server.port}")
 
 
-def process_cpu_seconds(pid):
-    """User and system time so far."""
-    after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(after_name[11]) + int(after_name[12])) / TICKS
-
-
-def machine_cpu_seconds():
-    """What all processes of the machine have used so far."""
-    user, nice, system, _, _, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / TICKS
-
-
-def children_cpu_seconds():
-    """What the children that have ended used."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 class MeasuredStack(Stack):
     """Clients speak gRPC, so there is no gateway, and no faults."""
 
@@ -99,14 +78,9 @@ class MeasuredStack(Stack):
             except grpc.RpcError:
                 return False
 
-    def cpu_seconds(self):
+    def pids(self):
         """Of each process, the database server's too."""
         pids = {name: process.pid for name, process in self.processes.items()}
         if self.measured_server is not None:
             pids["server"] = self.measured_server.process.pid
-        return {name: process_cpu_seconds(pid) for name, pid in pids.items()}
-
-    def batches(self):
-        """Per process: commits of all group-commit queues so far, and the operations in them."""
-        return {name: (self.metric(name, "sagamesh_batch_commits_total"),
-                       self.metric(name, "sagamesh_batch_operations_total")) for name in DATABASES}
+        return pids

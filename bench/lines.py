@@ -1,0 +1,125 @@
+"""The lines of the report, each of which is measured once a run: the floors, the chain, and loads of several callers."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+
+from counters import Machine, Snapshot, children_cpu_seconds, process_cpu_seconds
+from measured import own_databases
+from stack import BIN, Server
+
+FLOOR_SECONDS_MAX = 10
+SEED_SECONDS_MAX = 300
+# How long a program may take longer than it was told to measure.
+PROGRAM_SECONDS_MAX = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    skus: int
+
+    @property
+    def sku_flags(self):
+        return [f"--sku-prefix={self.name}-", f"--skus={self.skus}"]
+
+
+def seed(stack, workload):
+    """Creates its products."""
+    subprocess.run([BIN / "bench_load", "--seed-products", f"--customers={stack.address('customers')}",
+                    *workload.sku_flags], check=True, timeout=SEED_SECONDS_MAX)
+
+
+@dataclasses.dataclass(frozen=True)
+class FloorLine:
+    """What the databases take by hand-made SQL, in databases of their own; `chain`: one saga after the other."""
+
+    name: str
+    skus: int
+    chain: bool = False
+
+    def measure(self, bench):
+        directory = bench.directory / "floor"
+        directory.mkdir()
+        databases = own_databases(bench.server)
+        url = f"sqlite:{directory}/{{}}.db"
+        if databases is not None:
+            databases.create_databases()
+            url = databases.url("{}")
+        try:
+            return {"ok": True, **self._run(bench, url)}
+        finally:
+            shutil.rmtree(directory)
+            if databases is not None:
+                databases.drop_databases()
+
+    def _run(self, bench, url):
+        seconds = min(bench.options.seconds, FLOOR_SECONDS_MAX)
+        machine, own = Machine(), self._cpu_seconds(bench)
+        output = subprocess.run(
+            [BIN / "bench_floor", f"--db={url}", f"--skus={self.skus}", f"--warmup={bench.options.warmup}s",
+             f"--duration={seconds}s", *(["--chain"] if self.chain else [])],
+            check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + bench.options.warmup + PROGRAM_SECONDS_MAX,
+            env={**os.environ, "SAGAMESH_DB_PASSWORD": Server.PASSWORD}).stdout
+        return {**json.loads(output), "others": machine.others_share(self._cpu_seconds(bench) - own)}
+
+    @staticmethod
+    def _cpu_seconds(bench):
+        serving = 0 if bench.server is None else process_cpu_seconds(bench.server.process.pid)
+        return children_cpu_seconds() + serving
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadLine:
+    """Purchases by so many callers."""
+
+    workload: Workload
+    callers: int
+
+    @property
+    def name(self):
+        return f"{self.workload.name}, {self.callers} callers"
+
+    def measure(self, bench):
+        driver = subprocess.Popen([BIN / "bench_load", *self._flags(bench)], stdout=subprocess.PIPE, text=True,
+                                  start_new_session=True)
+        try:
+            wait_for_line(driver, "measuring")
+            before = Snapshot(bench.stack)
+            result = json.loads(wait_for_line(driver, "measured"))
+            after = Snapshot(bench.stack)
+            code = driver.wait(timeout=PROGRAM_SECONDS_MAX)
+        finally:
+            if driver.poll() is None:
+                driver.kill()
+                driver.wait()
+        driver_cpu_seconds = result.pop("driver_cpu_seconds")
+        return {
+            **result, **after.values_since(before, max(result["sagas"], 1), driver_cpu_seconds),
+            "callers": self.callers, "floor_line": f"floor {self.workload.name}",
+            "sagas_per_second": result["sagas"] / result["seconds"],
+            "ok": code == 0 and result["failed"] == 0 and result["sagas"] > 0}
+
+    def _flags(self, bench):
+        return [f"--coordinator={bench.stack.address('coordinator')}", *self.workload.sku_flags,
+                f"--callers={self.callers}", f"--warmup={bench.options.warmup}s",
+                f"--duration={bench.options.seconds}s"]
+
+
+def wait_for_line(driver, word):
+    """The rest of the line that begins so."""
+    for line in driver.stdout:
+        if line.startswith(word):
+            return line[len(word):]
+    raise RuntimeError(f"bench_load ended (code {driver.wait()}) before it said {word!r}")
+
+
+def lines_of(options):
+    """What one run measures, in this order."""
+    workloads = [Workload("spread", options.skus), Workload("hot", 1)]
+    floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads]
+    chain = [FloorLine("chain", options.skus, chain=True)] if 1 in options.callers else []
+    loads = [LoadLine(workload, callers) for workload in workloads for callers in options.callers]
+    return [*floors, *chain, *loads], workloads
