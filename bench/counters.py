@@ -35,6 +35,7 @@ SERVER_COUNTERS = {
 # What each process counts, by the metric's name.
 BATCHES, BATCH_OPERATIONS = "sagamesh_batch_commits_total", "sagamesh_batch_operations_total"
 STATEMENTS = "sagamesh_db_statements_total"
+REQUESTS = "sagamesh_saga_requests_total"
 
 
 def process_cpu_seconds(pid):
@@ -89,6 +90,7 @@ class Snapshot:
         self.cpu = {name: process_cpu_seconds(pid) for name, pid in stack.pids().items()}
         self.metrics = {(name, metric): stack.metric(name, metric)
                         for name in DATABASES for metric in (BATCHES, BATCH_OPERATIONS, STATEMENTS)}
+        self.started = stack.metric("coordinator", REQUESTS, outcome="started")
         self.server = server_counters(stack.measured_server)
 
     def values_since(self, before, sagas, driver_cpu_seconds):
@@ -100,9 +102,11 @@ class Snapshot:
             **{f"cpu.{name}": seconds * 1000 / sagas for name, seconds in cpu.items()},
             "cpu.sum": sum(cpu.values()) * 1000 / sagas,
             **{f"rss.{name}": process_rss_mb(pid) for name, pid in self.stack.pids().items()},
-            **{f"batch.{name}": counted[name, BATCH_OPERATIONS] / max(counted[name, BATCHES], 1) for name in DATABASES},
+            **{f"batch.{name}": counted[name, BATCH_OPERATIONS] / counted[name, BATCHES] for name in DATABASES
+               if counted[name, BATCHES]},
             **{f"commits.{name}": counted[name, BATCHES] / sagas for name in DATABASES},
             **{f"statements.{name}": counted[name, STATEMENTS] / sagas for name in DATABASES},
             **{f"db.{name}": (self.server[name] - before.server[name]) / sagas for name in self.server},
+            "started": (self.started - before.started) / sagas,
             "others": before.machine.others_share(sum(cpu.values())),
         }

@@ -12,14 +12,18 @@ from stack import BIN, Server
 
 FLOOR_SECONDS_MAX = 10
 SEED_SECONDS_MAX = 300
+REPLAYED = 2000
 # How long a program may take longer than it was told to measure.
 PROGRAM_SECONDS_MAX = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
+    """What is bought. `replayed`: so many purchases are made, and then only asked for again."""
+
     name: str
     skus: int
+    replayed: int = 0
 
     @property
     def sku_flags(self):
@@ -73,14 +77,15 @@ class FloorLine:
 
 @dataclasses.dataclass(frozen=True)
 class LoadLine:
-    """Purchases by so many callers."""
+    """Purchases by so many callers, by REST or by gRPC."""
 
     workload: Workload
     callers: int
+    rest: bool
 
     @property
     def name(self):
-        return f"{self.workload.name}, {self.callers} callers"
+        return f"{self.workload.name}{' by REST' if self.rest else ''}, {self.callers} callers"
 
     def measure(self, bench):
         driver = subprocess.Popen([BIN / "bench_load", *self._flags(bench)], stdout=subprocess.PIPE, text=True,
@@ -88,24 +93,26 @@ class LoadLine:
         try:
             wait_for_line(driver, "measuring")
             before = Snapshot(bench.stack)
-            result = json.loads(wait_for_line(driver, "measured"))
+            wait_for_line(driver, "measured")
             after = Snapshot(bench.stack)
+            result = json.loads(wait_for_line(driver, "result"))
             code = driver.wait(timeout=PROGRAM_SECONDS_MAX)
         finally:
             if driver.poll() is None:
                 driver.kill()
                 driver.wait()
-        driver_cpu_seconds = result.pop("driver_cpu_seconds")
+        values = after.values_since(before, max(result["sagas"], 1), result.pop("driver_cpu_seconds"))
         return {
-            **result, **after.values_since(before, max(result["sagas"], 1), driver_cpu_seconds),
+            **result, **values,
             "callers": self.callers, "floor_line": f"floor {self.workload.name}",
             "sagas_per_second": result["sagas"] / result["seconds"],
-            "ok": code == 0 and result["failed"] == 0 and result["sagas"] > 0}
+            "ok": code == 0 and result["sagas"] > 0 and not (self.workload.replayed and values["started"])}
 
     def _flags(self, bench):
-        return [f"--coordinator={bench.stack.address('coordinator')}", *self.workload.sku_flags,
-                f"--callers={self.callers}", f"--warmup={bench.options.warmup}s",
-                f"--duration={bench.options.seconds}s"]
+        target = "--gateway=" + bench.stack.address("rest_coordinator") if self.rest else (
+            "--coordinator=" + bench.stack.address("coordinator"))
+        return [target, *self.workload.sku_flags, f"--replayed={self.workload.replayed}", f"--callers={self.callers}",
+                f"--warmup={bench.options.warmup}s", f"--duration={bench.options.seconds}s"]
 
 
 def wait_for_line(driver, word):
@@ -116,10 +123,15 @@ def wait_for_line(driver, word):
     raise RuntimeError(f"bench_load ended (code {driver.wait()}) before it said {word!r}")
 
 
-def lines_of(options):
+def workloads_of(options):
+    known = {"spread": Workload("spread", options.skus), "hot": Workload("hot", 1),
+             "replay": Workload("replay", options.skus, replayed=REPLAYED)}
+    return [known[name] for name in options.workloads]
+
+
+def lines_of(options, workloads):
     """What one run measures, in this order."""
-    workloads = [Workload("spread", options.skus), Workload("hot", 1)]
-    floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads]
-    chain = [FloorLine("chain", options.skus, chain=True)] if 1 in options.callers else []
-    loads = [LoadLine(workload, callers) for workload in workloads for callers in options.callers]
-    return [*floors, *chain, *loads], workloads
+    floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads if not workload.replayed]
+    chain = [FloorLine("chain", options.skus, chain=True)] if floors and 1 in options.callers else []
+    loads = [LoadLine(workload, callers, options.rest) for workload in workloads for callers in options.callers]
+    return [*floors, *chain, *loads]

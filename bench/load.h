@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "bench/buyer.h"
 #include "common/clock/clock.h"
 #include "common/random/random.h"
 
@@ -16,21 +17,22 @@ struct Skus {
   int count = 0;
 };
 
-// Creates the products, with more stock than a run can sell. INTERNAL if one cannot be created.
+// Creates the products, with more stock than a run can sell. The first error, if one cannot be created.
 absl::Status CreateProducts(const std::string& customers, const Skus& skus, Clock& clock);
 
 struct LoadOptions {
-  std::string coordinator;
   Skus skus;
   int callers = 1;
+  // So many purchases are made before the warm-up, and from then on only asked for again. 0: every purchase is new.
+  int replayed = 0;
   absl::Duration warmup;
   absl::Duration duration;
 };
 
 // Buys single units of random products, each purchase with a key of its own, and prints to standard output, each as one
-// line at its time: "measuring", when the warm-up is over, and "measured {...}" with the numbers in JSON, when the
-// duration is. INTERNAL if a call failed.
-absl::Status RunLoad(const LoadOptions& options, Clock& clock, Random& random);
+// line at its time: "measuring", when the warm-up is over, "measured", when the duration is, and "result {...}" with
+// the numbers in JSON. The first error, if a call failed.
+absl::Status RunLoad(const LoadOptions& options, Buyer& buyer, Clock& clock, Random& random);
 
 }  // namespace sagamesh::bench
 

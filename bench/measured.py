@@ -1,4 +1,4 @@
-"""A Sagamesh that is measured: its three C++ services on loopback, over files or over a private database server."""
+"""A Sagamesh that is measured: its processes on loopback, over files or over a private database server."""
 
 import contextlib
 import pathlib
@@ -52,16 +52,17 @@ def own_databases(server):
 
 
 class MeasuredStack(Stack):
-    """Clients speak gRPC, so there is no gateway, and no faults."""
+    """The services without faults, and the gateway only if clients speak REST."""
 
-    def __init__(self, directory, server):
+    def __init__(self, directory, server, rest):
         super().__init__(directory, faults=False, server=own_databases(server))
         self.measured_server = server
+        self.measured_names = [*DATABASES, *(["gateway"] if rest else [])]
 
     def start(self):
-        self.launch(*DATABASES)
+        self.launch(*self.measured_names)
         deadline = time.monotonic() + HEALTHY_SECONDS_MAX
-        while not all(self.is_serving(name) for name in DATABASES):
+        while not all(self.is_serving(name) for name in self.measured_names):
             for name, process in self.processes.items():
                 if process.poll() is not None:
                     raise RuntimeError(f"{name} ended: {(self.directory / f'{name}.log').read_text()[-2000:]}")
@@ -71,6 +72,8 @@ class MeasuredStack(Stack):
         return self
 
     def is_serving(self, name):
+        if name == "gateway":
+            return self.healthy()
         with self.channel(name) as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")  # bytes in, bytes out
             try:

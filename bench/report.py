@@ -16,6 +16,10 @@ def significant(number):
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
+def milliseconds(number):
+    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
+
+
 def ratio(number):
     return f"x{number:.2f}"
 
@@ -23,8 +27,8 @@ def ratio(number):
 # Title, whether the lowest and the highest are shown, and columns: heading, figure, format.
 TABLES = (
     ("Throughput and latency (ms)", True, (
-        ("sagas/s", "sagas_per_second", plain(0)), ("p50", "p50_ms", plain(1)), ("p90", "p90_ms", plain(1)),
-        ("p99", "p99_ms", plain(1)), ("p99.9", "p999_ms", plain(1)), ("max", "max_ms", plain(1)),
+        ("sagas/s", "sagas_per_second", plain(0)), ("p50", "p50_ms", milliseconds), ("p90", "p90_ms", milliseconds),
+        ("p99", "p99_ms", milliseconds), ("p99.9", "p999_ms", milliseconds), ("max", "max_ms", milliseconds),
         ("of floor", "of_floor", percent), ("p50/chain", "p50_of_chain", plain(2)),
         ("p99/chain", "p99_of_chain", plain(2)), ("others' CPU", "others", percent))),
     ("CPU seconds per 1,000 sagas", False, tuple(

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 from measured import MeasuredStack, describe, engine
-from lines import lines_of, seed
+from lines import lines_of, seed, workloads_of
 from report import markdown
 from summary import compare, relate, summarize
 from svg import plot
@@ -53,13 +53,13 @@ def measure(bench, lines):
 def run(options, directory, server):
     db = options.db if server is None else describe(server)
     print(db, flush=True)
-    lines, workloads = lines_of(options)
-    stack = MeasuredStack(directory, server)
+    workloads = workloads_of(options)
+    stack = MeasuredStack(directory, server, options.rest)
     try:
         stack.start()
         for workload in workloads:
             seed(stack, workload)
-        measured = measure(Bench(options, directory, server, stack), lines)
+        measured = measure(Bench(options, directory, server, stack), lines_of(options, workloads))
     finally:
         stack.stop()
     return {"db": db, "cores": os.cpu_count(), "runs": options.runs, "stored": 0, "lines": measured}
@@ -89,12 +89,22 @@ def numbers(low, high):
     return lambda text: [number(low, high)(one) for one in text.split(",")]
 
 
+def names(*known):
+    def parse(text):
+        if unknown := set(text.split(",")) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not of {', '.join(known)}")
+        return list(dict.fromkeys(text.split(",")))
+    return parse
+
+
 def parse_options():
     parser = argparse.ArgumentParser(usage="scripts/bench --help", add_help=False, allow_abbrev=False)
     parser.add_argument("--db", choices=("sqlite", "mariadb", "mysql"), default="sqlite")
     parser.add_argument("--seconds", type=number(0.5, 600, float), default=10)
     parser.add_argument("--warmup", type=number(0, 60, float), default=2)
     parser.add_argument("--runs", type=number(1, 100), default=1)
+    parser.add_argument("--workloads", type=names("spread", "hot", "replay"), default=["spread", "hot"])
+    parser.add_argument("--rest", action="store_true")
     parser.add_argument("--callers", type=numbers(1, 4096), default=[1, 16, 64, 256])
     parser.add_argument("--skus", type=number(2, 100_000), default=10_000)
     for file in ("--markdown", "--json", "--svg", "--compare"):
