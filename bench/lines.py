@@ -13,8 +13,10 @@ from stack import BIN, Server
 FLOOR_SECONDS_MAX = 10
 SEED_SECONDS_MAX = 300
 REPLAYED = 2000
+# Of an open loop; what is due while so many are in flight waits.
+IN_FLIGHT_MAX = 4096
 # How long a program may take longer than it was told to measure.
-PROGRAM_SECONDS_MAX = 60
+PROGRAM_SECONDS_MAX = 120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,15 +79,17 @@ class FloorLine:
 
 @dataclasses.dataclass(frozen=True)
 class LoadLine:
-    """Purchases by so many callers, by REST or by gRPC."""
+    """Purchases by so many callers, or as many a second, by REST or by gRPC."""
 
     workload: Workload
-    callers: int
     rest: bool
+    callers: int | None = None
+    rate: int | None = None
 
     @property
     def name(self):
-        return f"{self.workload.name}{' by REST' if self.rest else ''}, {self.callers} callers"
+        by = f"{self.callers} callers" if self.callers else f"{self.rate} a second"
+        return f"{self.workload.name}{' by REST' if self.rest else ''}, {by}"
 
     def measure(self, bench):
         driver = subprocess.Popen([BIN / "bench_load", *self._flags(bench)], stdout=subprocess.PIPE, text=True,
@@ -104,14 +108,16 @@ class LoadLine:
         values = after.values_since(before, max(result["sagas"], 1), result.pop("driver_cpu_seconds"))
         return {
             **result, **values,
-            "callers": self.callers, "floor_line": f"floor {self.workload.name}",
+            "callers": self.callers, "rate": self.rate, "floor_line": f"floor {self.workload.name}",
             "sagas_per_second": result["sagas"] / result["seconds"],
             "ok": code == 0 and result["sagas"] > 0 and not (self.workload.replayed and values["started"])}
 
     def _flags(self, bench):
         target = "--gateway=" + bench.stack.address("rest_coordinator") if self.rest else (
             "--coordinator=" + bench.stack.address("coordinator"))
-        return [target, *self.workload.sku_flags, f"--replayed={self.workload.replayed}", f"--callers={self.callers}",
+        loop = [f"--callers={self.callers}"] if self.callers else [
+            f"--rate={self.rate}", f"--callers={IN_FLIGHT_MAX}", f"--even={bench.options.arrivals == 'even'}"]
+        return [target, *self.workload.sku_flags, f"--replayed={self.workload.replayed}", *loop,
                 f"--warmup={bench.options.warmup}s", f"--duration={bench.options.seconds}s"]
 
 
@@ -132,6 +138,7 @@ def workloads_of(options):
 def lines_of(options, workloads):
     """What one run measures, in this order."""
     floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads if not workload.replayed]
-    chain = [FloorLine("chain", options.skus, chain=True)] if floors and 1 in options.callers else []
-    loads = [LoadLine(workload, callers, options.rest) for workload in workloads for callers in options.callers]
+    chain = [FloorLine("chain", options.skus, chain=True)] if floors and not options.rate and 1 in options.callers else []
+    loops = [{"rate": rate} for rate in options.rate] or [{"callers": callers} for callers in options.callers]
+    loads = [LoadLine(workload, options.rest, **loop) for workload in workloads for loop in loops]
     return [*floors, *chain, *loads]

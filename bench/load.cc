@@ -108,11 +108,27 @@ absl::Status RunClosed(const LoadOptions& options, Purchases& purchases, Buyer& 
   return status;
 }
 
+absl::Status RunOpen(const LoadOptions& options, Purchases& purchases, Buyer& buyer, Clock& clock, Random& random) {
+  OpenLoop loop(clock, random, *options.open,
+                [&](int64_t number, OpenLoop::Done done) { buyer.Buy(purchases.Make(number), std::move(done)); });
+  Tally tally;
+  const absl::Time begin = clock.Now() + options.warmup;
+  absl::Status status = loop.Send(begin, nullptr);
+  Measurement measurement(clock);
+  const int64_t before = loop.succeeded();
+  if (status.ok()) status = loop.Send(begin + options.duration, &tally);
+  const Measured measured = measurement.End(loop.succeeded() - before);
+  status.Update(loop.Drain());
+  PrintResult(measured, tally);
+  return status;
+}
+
 }  // namespace
 
 absl::Status RunLoad(const LoadOptions& options, Buyer& buyer, Clock& clock, Random& random) {
   Purchases purchases(options, random);
   SAGAMESH_RETURN_IF_ERROR(BuyFirst(options, purchases, buyer, clock));
+  if (options.open.has_value()) return RunOpen(options, purchases, buyer, clock, random);
   return RunClosed(options, purchases, buyer, clock);
 }
 

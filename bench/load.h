@@ -1,11 +1,13 @@
 #ifndef SAGAMESH_BENCH_LOAD_H_
 #define SAGAMESH_BENCH_LOAD_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "bench/buyer.h"
+#include "bench/open_loop.h"
 #include "common/clock/clock.h"
 #include "common/random/random.h"
 
@@ -22,7 +24,8 @@ absl::Status CreateProducts(const std::string& customers, const Skus& skus, Cloc
 
 struct LoadOptions {
   Skus skus;
-  int callers = 1;
+  int callers = 1;                      // of a closed loop
+  std::optional<OpenLoopOptions> open;  // instead of them
   // So many purchases are made before the warm-up, and from then on only asked for again. 0: every purchase is new.
   int replayed = 0;
   absl::Duration warmup;

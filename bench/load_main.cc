@@ -15,6 +15,8 @@ ABSL_FLAG(bool, seed_products, false, "create the products and do nothing else")
 ABSL_FLAG(std::string, sku_prefix, "bench-", "how the products' names begin");
 ABSL_FLAG(int, skus, 10'000, "how many products");
 ABSL_FLAG(int, callers, 16, "calls in flight");
+ABSL_FLAG(double, rate, 0, "calls a second, by a schedule; --callers are then the most in flight. 0: a closed loop");
+ABSL_FLAG(bool, even, false, "with --rate: at even distances, instead of as a Poisson process");
 ABSL_FLAG(int, replayed, 0, "buy so many times, and then only ask for these purchases again; 0: every one is new");
 ABSL_FLAG(absl::Duration, warmup, absl::Seconds(2), "how long to run before anything is counted");
 ABSL_FLAG(absl::Duration, duration, absl::Seconds(10), "how long to count");
@@ -37,18 +39,21 @@ absl::Status Main() {
   }
   SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<Buyer> buyer, MakeBuyer(clock));
   const auto random = sagamesh::MakeSystemRandom();
-  return sagamesh::bench::RunLoad({.skus = skus,
-                                   .callers = absl::GetFlag(FLAGS_callers),
-                                   .replayed = absl::GetFlag(FLAGS_replayed),
-                                   .warmup = absl::GetFlag(FLAGS_warmup),
-                                   .duration = absl::GetFlag(FLAGS_duration)},
-                                  *buyer, clock, *random);
+  sagamesh::bench::LoadOptions options{.skus = skus,
+                                       .callers = absl::GetFlag(FLAGS_callers),
+                                       .replayed = absl::GetFlag(FLAGS_replayed),
+                                       .warmup = absl::GetFlag(FLAGS_warmup),
+                                       .duration = absl::GetFlag(FLAGS_duration)};
+  if (const double rate = absl::GetFlag(FLAGS_rate); rate > 0) {
+    options.open = {.calls_per_second = rate, .poisson = !absl::GetFlag(FLAGS_even), .in_flight_max = options.callers};
+  }
+  return sagamesh::bench::RunLoad(options, *buyer, clock, *random);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  sagamesh::ParseFlags(argc, argv, "buys in a closed loop and counts");
+  sagamesh::ParseFlags(argc, argv, "buys in a closed or an open loop and counts");
   if (absl::GetFlag(FLAGS_skus) < 1 || absl::GetFlag(FLAGS_callers) < 1 || absl::GetFlag(FLAGS_replayed) < 0) {
     std::fputs("--skus and --callers must be at least 1, --replayed at least 0\n", stderr);
     return 2;

@@ -106,6 +106,8 @@ def parse_options():
     parser.add_argument("--workloads", type=names("spread", "hot", "replay"), default=["spread", "hot"])
     parser.add_argument("--rest", action="store_true")
     parser.add_argument("--callers", type=numbers(1, 4096), default=[1, 16, 64, 256])
+    parser.add_argument("--rate", type=numbers(1, 100_000), default=[])
+    parser.add_argument("--arrivals", choices=("poisson", "even"), default="poisson")
     parser.add_argument("--skus", type=number(2, 100_000), default=10_000)
     for file in ("--markdown", "--json", "--svg", "--compare"):
         parser.add_argument(file, type=pathlib.Path)
