@@ -5,18 +5,24 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 from counters import Machine, Snapshot, children_cpu_seconds, process_cpu_seconds
-from measured import own_databases
+from measured import database_urls, own_databases
 from stack import BIN, Server
 
 FLOOR_SECONDS_MAX = 10
 SEED_SECONDS_MAX = 300
+STORE_SECONDS_MAX = 3600
 REPLAYED = 2000
 # Of an open loop; what is due while so many are in flight waits.
 IN_FLIGHT_MAX = 4096
 # How long a program may take longer than it was told to measure.
 PROGRAM_SECONDS_MAX = 120
+
+
+def password_environment():
+    return {**os.environ, "SAGAMESH_DB_PASSWORD": Server.PASSWORD}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +38,16 @@ class Workload:
         return [f"--sku-prefix={self.name}-", f"--skus={self.skus}"]
 
 
+def store(stack, sagas, workload):
+    """Fills the databases of a stack that does not run yet with so many sagas that have ended."""
+    began = time.monotonic()
+    subprocess.run([BIN / "bench_preload", f"--db={stack.database_urls()}", f"--sagas={sagas}", *workload.sku_flags],
+                   check=True, timeout=STORE_SECONDS_MAX, env=password_environment())
+    print(f"stored {sagas} sagas in {time.monotonic() - began:.0f} s", flush=True)
+
+
 def seed(stack, workload):
-    """Creates its products."""
+    """Creates its products, unless they are there."""
     subprocess.run([BIN / "bench_load", "--seed-products", f"--customers={stack.address('customers')}",
                     *workload.sku_flags], check=True, timeout=SEED_SECONDS_MAX)
 
@@ -50,12 +64,10 @@ class FloorLine:
         directory = bench.directory / "floor"
         directory.mkdir()
         databases = own_databases(bench.server)
-        url = f"sqlite:{directory}/{{}}.db"
         if databases is not None:
             databases.create_databases()
-            url = databases.url("{}")
         try:
-            return {"ok": True, **self._run(bench, url)}
+            return {"ok": True, **self._run(bench, database_urls(directory, databases))}
         finally:
             shutil.rmtree(directory)
             if databases is not None:
@@ -68,7 +80,7 @@ class FloorLine:
             [BIN / "bench_floor", f"--db={url}", f"--skus={self.skus}", f"--warmup={bench.options.warmup}s",
              f"--duration={seconds}s", *(["--chain"] if self.chain else [])],
             check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + bench.options.warmup + PROGRAM_SECONDS_MAX,
-            env={**os.environ, "SAGAMESH_DB_PASSWORD": Server.PASSWORD}).stdout
+            env=password_environment()).stdout
         return {**json.loads(output), "others": machine.others_share(self._cpu_seconds(bench) - own)}
 
     @staticmethod

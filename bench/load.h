@@ -19,7 +19,7 @@ struct Skus {
   int count = 0;
 };
 
-// Creates the products, with more stock than a run can sell. The first error, if one cannot be created.
+// Creates the products that are not there, with more stock than a run can sell. The first error, if one cannot be.
 absl::Status CreateProducts(const std::string& customers, const Skus& skus, Clock& clock);
 
 struct LoadOptions {

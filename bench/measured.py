@@ -46,6 +46,11 @@ def describe(server):
     return f"{server.name} {version}: " + ", ".join(f"{name}={found[name]}" for name in SETTINGS if name in found)
 
 
+def database_urls(directory, databases):
+    """With {} in the place of a service's name. `databases`: as own_databases."""
+    return f"sqlite:{directory}/{{}}.db" if databases is None else databases.url("{}")
+
+
 def own_databases(server):
     """Databases of one's own, to create and to drop; None: files."""
     return None if server is None else Server(f"127.0.0.1:{server.port}")
@@ -70,6 +75,9 @@ class MeasuredStack(Stack):
                 raise RuntimeError("the stack did not come up")
             time.sleep(0.05)
         return self
+
+    def database_urls(self):
+        return database_urls(self.directory, self.server)
 
     def is_serving(self, name):
         if name == "gateway":

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 from measured import MeasuredStack, describe, engine
-from lines import lines_of, seed, workloads_of
+from lines import lines_of, seed, store, workloads_of
 from report import markdown
 from summary import compare, relate, summarize
 from svg import plot
@@ -56,13 +56,15 @@ def run(options, directory, server):
     workloads = workloads_of(options)
     stack = MeasuredStack(directory, server, options.rest)
     try:
+        if options.preload:
+            store(stack, options.preload, workloads[0])
         stack.start()
         for workload in workloads:
             seed(stack, workload)
         measured = measure(Bench(options, directory, server, stack), lines_of(options, workloads))
     finally:
         stack.stop()
-    return {"db": db, "cores": os.cpu_count(), "runs": options.runs, "stored": 0, "lines": measured}
+    return {"db": db, "cores": os.cpu_count(), "runs": options.runs, "stored": options.preload, "lines": measured}
 
 
 def write(options, report):
@@ -109,6 +111,7 @@ def parse_options():
     parser.add_argument("--rate", type=numbers(1, 100_000), default=[])
     parser.add_argument("--arrivals", choices=("poisson", "even"), default="poisson")
     parser.add_argument("--skus", type=number(2, 100_000), default=10_000)
+    parser.add_argument("--preload", type=number(0, 100_000_000), default=0)
     for file in ("--markdown", "--json", "--svg", "--compare"):
         parser.add_argument(file, type=pathlib.Path)
     parser.add_argument("--keep", action="store_true")
