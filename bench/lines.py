@@ -148,7 +148,7 @@ def workloads_of(options):
 
 
 def lines_of(options, workloads):
-    """What one run measures, in this order."""
+    """What one run measures, in this order, if it is about loads."""
     floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads if not workload.replayed]
     chain = [FloorLine("chain", options.skus, chain=True)] if floors and not options.rate and 1 in options.callers else []
     loops = [{"rate": rate} for rate in options.rate] or [{"callers": callers} for callers in options.callers]

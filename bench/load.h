@@ -22,6 +22,9 @@ struct Skus {
 // Creates the products that are not there, with more stock than a run can sell. The first error, if one cannot be.
 absl::Status CreateProducts(const std::string& customers, const Skus& skus, Clock& clock);
 
+// Starts so many purchases of single units and waits for none of them to end. The first error, if one is not started.
+absl::Status StartSagas(const std::string& coordinator, const Skus& skus, int count, Clock& clock, Random& random);
+
 struct LoadOptions {
   Skus skus;
   int callers = 1;                      // of a closed loop

@@ -12,6 +12,7 @@ ABSL_FLAG(std::string, coordinator, "127.0.0.1:50051", "gRPC target of the coord
 ABSL_FLAG(std::string, gateway, "", "HOST:PORT of a gateway, to buy by REST; empty: by gRPC from the coordinator");
 ABSL_FLAG(std::string, customers, "127.0.0.1:50053", "gRPC target of customers, for --seed-products");
 ABSL_FLAG(bool, seed_products, false, "create the products and do nothing else");
+ABSL_FLAG(int, start_sagas, 0, "start so many purchases, without waiting for their ends, and do nothing else");
 ABSL_FLAG(std::string, sku_prefix, "bench-", "how the products' names begin");
 ABSL_FLAG(int, skus, 10'000, "how many products");
 ABSL_FLAG(int, callers, 16, "calls in flight");
@@ -37,8 +38,11 @@ absl::Status Main() {
   if (absl::GetFlag(FLAGS_seed_products)) {
     return sagamesh::bench::CreateProducts(absl::GetFlag(FLAGS_customers), skus, clock);
   }
-  SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<Buyer> buyer, MakeBuyer(clock));
   const auto random = sagamesh::MakeSystemRandom();
+  if (const int count = absl::GetFlag(FLAGS_start_sagas); count > 0) {
+    return sagamesh::bench::StartSagas(absl::GetFlag(FLAGS_coordinator), skus, count, clock, *random);
+  }
+  SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<Buyer> buyer, MakeBuyer(clock));
   sagamesh::bench::LoadOptions options{.skus = skus,
                                        .callers = absl::GetFlag(FLAGS_callers),
                                        .replayed = absl::GetFlag(FLAGS_replayed),

@@ -31,6 +31,11 @@ TABLES = (
         ("p99", "p99_ms", milliseconds), ("p99.9", "p999_ms", milliseconds), ("max", "max_ms", milliseconds),
         ("of floor", "of_floor", percent), ("p50/chain", "p50_of_chain", plain(2)),
         ("p99/chain", "p99_of_chain", plain(2)), ("others' CPU", "others", percent))),
+    ("After kill -9 of the coordinator (seconds until all have ended)", True, (
+        ("started in", "recovery.started_in", plain(1)), ("compensating then", "recovery.compensating", plain(0)),
+        ("from the kill", "recovery.from_kill", plain(1)), ("from serving again", "recovery.from_serving", plain(1)),
+        ("succeeded", "recovery.succeeded", plain(0)), ("compensated", "recovery.compensated", plain(0)),
+        ("others' CPU", "others", percent))),
     ("CPU seconds per 1,000 sagas", False, tuple(
         (name, f"cpu.{name}", plain(3)) for name in (*PROCESSES, "sum"))),
     ("Memory at the end (MB)", False, tuple((name, f"rss.{name}", plain(0)) for name in PROCESSES)),
@@ -70,10 +75,13 @@ def tables(lines, show=None):
     """Every table, with the lines and the columns that have figures; `show` in place of each column's own format."""
     parts = []
     for title, with_range, columns in TABLES:
-        columns = [column for column in columns if any(column[1] in line["values"] for line in lines)]
+        # Every line has others' CPU; it belongs to where the line has more.
+        own = {figure for _, figure, _ in columns} - {"others"}
+        shown = [line for line in lines if own & line["values"].keys()]
+        columns = [column for column in columns if any(column[1] in line["values"] for line in shown)]
         rows = [[line["name"] + ("" if line.get("ok", True) else " FAILED"),
-                 *(cell(line["values"].get(figure), show or own, with_range) for _, figure, own in columns)]
-                for line in lines if any(figure in line["values"] for _, figure, _ in columns)]
+                 *(cell(line["values"].get(figure), show or form, with_range) for _, figure, form in columns)]
+                for line in shown]
         if rows:
             parts.append(f"**{title}**\n\n" + table(["", *(heading for heading, _, _ in columns)], rows))
     return "\n\n".join(parts)

@@ -16,6 +16,7 @@ import tempfile
 
 from measured import MeasuredStack, describe, engine
 from lines import lines_of, seed, store, workloads_of
+from recovery import RecoveryLine
 from report import markdown
 from summary import compare, relate, summarize
 from svg import plot
@@ -33,7 +34,8 @@ class Bench:
 
 def print_progress(number, name, values):
     shown = [f"{values[figure]:.{digits}f} {unit}" for figure, digits, unit in (
-        ("sagas_per_second", 0, "sagas/s"), ("p50_ms", 1, "ms p50"), ("p99_ms", 1, "ms p99")) if figure in values]
+        ("sagas_per_second", 0, "sagas/s"), ("p50_ms", 1, "ms p50"), ("p99_ms", 1, "ms p99"),
+        ("recovery.from_kill", 1, "s from the kill to the last end")) if figure in values]
     shown.append(f"{values['others'] * 100:.0f}% others' CPU")
     print(f"run {number}: {name}: {', '.join(shown)}" + ("" if values["ok"] else "  FAILED"), flush=True)
 
@@ -61,7 +63,9 @@ def run(options, directory, server):
         stack.start()
         for workload in workloads:
             seed(stack, workload)
-        measured = measure(Bench(options, directory, server, stack), lines_of(options, workloads))
+        lines = [RecoveryLine(workloads[0], options.kill_inflight)] if options.kill_inflight else (
+            lines_of(options, workloads))
+        measured = measure(Bench(options, directory, server, stack), lines)
     finally:
         stack.stop()
     return {"db": db, "cores": os.cpu_count(), "runs": options.runs, "stored": options.preload, "lines": measured}
@@ -111,6 +115,8 @@ def parse_options():
     parser.add_argument("--rate", type=numbers(1, 100_000), default=[])
     parser.add_argument("--arrivals", choices=("poisson", "even"), default="poisson")
     parser.add_argument("--skus", type=number(2, 100_000), default=10_000)
+    # No more can be in flight.
+    parser.add_argument("--kill-inflight", type=number(1, 10_000), default=0)
     parser.add_argument("--preload", type=number(0, 100_000_000), default=0)
     for file in ("--markdown", "--json", "--svg", "--compare"):
         parser.add_argument(file, type=pathlib.Path)

@@ -63,6 +63,13 @@ def test_a_table_has_a_column_only_if_a_line_has_its_figure():
     assert "Memory" not in text
 
 
+def test_a_line_stands_only_in_the_tables_that_it_has_figures_of():
+    killed = {"recovery.from_kill": 4.2, "others": 0.1, "ok": True}
+    text = markdown(report_of(summarize([{"hot": load(1.0), "killed": killed}])))
+    assert [("hot" in part, "killed" in part) for part in text.split("**") if "|" in part] == [
+        (True, False), (False, True), (True, False)]
+
+
 def test_ratios_stand_below_the_figures():
     lines = summarize([{"a": load(30.0)}])
     assert "x1.00" in markdown(report_of(lines), compare(lines, lines)).split("New to old:")[1]
