@@ -5,8 +5,11 @@ A Snapshot before and one after make the figures of the time between; `values` a
 
 import os
 import pathlib
+import re
 import resource
 import time
+
+import requests
 
 from stack import DATABASES
 
@@ -32,10 +35,11 @@ SERVER_COUNTERS = {
     "bytes_in": ("Bytes_received",),
     "bytes_out": ("Bytes_sent",),
 }
-# What each process counts, by the metric's name.
-BATCHES, BATCH_OPERATIONS = "sagamesh_batch_commits_total", "sagamesh_batch_operations_total"
-STATEMENTS = "sagamesh_db_statements_total"
-REQUESTS = "sagamesh_saga_requests_total"
+# What the processes count, with all that must stand in front of the value.
+BATCHES = re.compile(r"^sagamesh_batch_commits_total\b.* (\S+)$", re.MULTILINE)
+BATCH_OPERATIONS = re.compile(r"^sagamesh_batch_operations_total\b.* (\S+)$", re.MULTILINE)
+STATEMENTS = re.compile(r"^sagamesh_db_statements_total\b.* (\S+)$", re.MULTILINE)
+STARTED = re.compile(r'^sagamesh_saga_requests_total\b.*outcome="started".* (\S+)$', re.MULTILINE)
 
 
 def process_cpu_seconds(pid):
@@ -73,14 +77,22 @@ def server_counters(server):
 
 
 class Machine:
-    """What part of all cores others take from now on."""
+    """What it has done by now."""
 
     def __init__(self):
-        self.began, self.busy = time.monotonic(), machine_cpu_seconds()
+        self.time, self.busy = time.monotonic(), machine_cpu_seconds()
 
-    def others_share(self, own_seconds):
-        others = machine_cpu_seconds() - self.busy - own_seconds
-        return max(others, 0) / ((time.monotonic() - self.began) * os.cpu_count())
+    def others_share(self, before, own_seconds):
+        """What part of all cores others took since."""
+        others = self.busy - before.busy - own_seconds
+        return max(others, 0) / ((self.time - before.time) * os.cpu_count())
+
+
+def process_metrics(stack, name):
+    """Of one look at its page, {pattern: the sum of what it finds}."""
+    page = requests.get(f"http://{stack.address('m_' + name)}/metrics", timeout=10).text
+    return {metric: sum(map(float, metric.findall(page)))
+            for metric in (BATCHES, BATCH_OPERATIONS, STATEMENTS, STARTED)}
 
 
 class Snapshot:
@@ -88,10 +100,9 @@ class Snapshot:
         self.stack = stack
         self.machine = Machine()
         self.cpu = {name: process_cpu_seconds(pid) for name, pid in stack.pids().items()}
-        self.metrics = {(name, metric): stack.metric(name, metric)
-                        for name in DATABASES for metric in (BATCHES, BATCH_OPERATIONS, STATEMENTS)}
-        self.started = stack.metric("coordinator", REQUESTS, outcome="started")
         self.server = server_counters(stack.measured_server)
+        self.metrics = {(name, metric): value for name in DATABASES
+                        for metric, value in process_metrics(stack, name).items()}
 
     def values_since(self, before, sagas, driver_cpu_seconds):
         """What `sagas` sagas took between the two."""
@@ -107,6 +118,6 @@ class Snapshot:
             **{f"commits.{name}": counted[name, BATCHES] / sagas for name in DATABASES},
             **{f"statements.{name}": counted[name, STATEMENTS] / sagas for name in DATABASES},
             **{f"db.{name}": (self.server[name] - before.server[name]) / sagas for name in self.server},
-            "started": (self.started - before.started) / sagas,
-            "others": before.machine.others_share(sum(cpu.values())),
+            "started": counted["coordinator", STARTED] / sagas,
+            "others": self.machine.others_share(before.machine, sum(cpu.values())),
         }

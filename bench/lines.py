@@ -81,7 +81,7 @@ class FloorLine:
              f"--duration={seconds}s", *(["--chain"] if self.chain else [])],
             check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + bench.options.warmup + PROGRAM_SECONDS_MAX,
             env=password_environment()).stdout
-        return {**json.loads(output), "others": machine.others_share(self._cpu_seconds(bench) - own)}
+        return {**json.loads(output), "others": Machine().others_share(machine, self._cpu_seconds(bench) - own)}
 
     @staticmethod
     def _cpu_seconds(bench):

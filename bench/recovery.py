@@ -69,7 +69,7 @@ class RecoveryLine:
             "recovery.from_kill": ended - killed, "recovery.from_serving": ended - serving,
             "recovery.succeeded": self._entered(stack, "succeeded"),
             "recovery.compensated": self._entered(stack, "compensated"),
-            "others": machine.others_share(self._cpu_seconds(stack) - cpu),
+            "others": Machine().others_share(machine, self._cpu_seconds(stack) - cpu),
             "ok": self._ended(stack) == self.in_flight}
 
     def _ended(self, stack):

@@ -73,8 +73,7 @@ def run(options, directory, server):
 
 def write(options, report):
     """To the terminal and to the files that were asked for."""
-    old = json.loads(options.compare.read_text()) if options.compare else None
-    text = markdown(report, compare(report["lines"], old["lines"]) if old else None)
+    text = markdown(report, compare(report["lines"], options.compare["lines"]) if options.compare else None)
     print(f"\n{text}", flush=True)
     for file, content in ((options.markdown, text), (options.json, json.dumps(report, indent=2) + "\n"),
                           (options.svg, plot(report))):
@@ -103,6 +102,13 @@ def names(*known):
     return parse
 
 
+def old_report(path):
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path} is no report: {error}") from None
+
+
 def parse_options():
     parser = argparse.ArgumentParser(usage="scripts/bench --help", add_help=False, allow_abbrev=False)
     parser.add_argument("--db", choices=("sqlite", "mariadb", "mysql"), default="sqlite")
@@ -118,8 +124,9 @@ def parse_options():
     # No more can be in flight.
     parser.add_argument("--kill-inflight", type=number(1, 10_000), default=0)
     parser.add_argument("--preload", type=number(0, 100_000_000), default=0)
-    for file in ("--markdown", "--json", "--svg", "--compare"):
+    for file in ("--markdown", "--json", "--svg"):
         parser.add_argument(file, type=pathlib.Path)
+    parser.add_argument("--compare", type=old_report)
     parser.add_argument("--keep", action="store_true")
     return parser.parse_args()
 
