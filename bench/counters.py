@@ -1,4 +1,4 @@
-"""What a stack has used and done so far: CPU and memory of its processes, group commits, the database server's counters.
+"""What a stack has used and done: CPU and memory of its processes, group commits, the database server's counters.
 
 A Snapshot before and one after make the figures of the time between; `values` are named "GROUP.NAME".
 """

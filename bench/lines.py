@@ -1,4 +1,4 @@
-"""The lines of the report, each of which is measured once a run: the floors, the chain, and loads of several callers."""
+"""The lines of the report, each of which is measured once a run: the floors, the chain, and loads."""
 
 import dataclasses
 import json
@@ -150,7 +150,7 @@ def workloads_of(options):
 def lines_of(options, workloads):
     """What one run measures, in this order, if it is about loads."""
     floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads if not workload.replayed]
-    chain = [FloorLine("chain", options.skus, chain=True)] if floors and not options.rate and 1 in options.callers else []
     loops = [{"rate": rate} for rate in options.rate] or [{"callers": callers} for callers in options.callers]
+    chain = [FloorLine("chain", options.skus, chain=True)] if floors and {"callers": 1} in loops else []
     loads = [LoadLine(workload, options.rest, **loop) for workload in workloads for loop in loops]
     return [*floors, *chain, *loads]

@@ -1,6 +1,8 @@
 // bench_load: a closed loop of purchases, from a coordinator or through a gateway, or the products for it.
 // scripts/bench runs it.
 
+#include <sys/resource.h>
+
 #include <cstdio>
 
 #include "absl/flags/flag.h"
@@ -25,6 +27,14 @@ ABSL_FLAG(absl::Duration, duration, absl::Seconds(10), "how long to count");
 namespace {
 
 using ::sagamesh::bench::Buyer;
+
+// By REST every purchase under way has a connection.
+void AllowAsManyFilesAsMayBe() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
 
 absl::StatusOr<std::unique_ptr<Buyer>> MakeBuyer(sagamesh::Clock& clock) {
   const std::string gateway = absl::GetFlag(FLAGS_gateway);
@@ -62,6 +72,7 @@ int main(int argc, char** argv) {
     std::fputs("--skus and --callers must be at least 1, --replayed at least 0\n", stderr);
     return 2;
   }
+  AllowAsManyFilesAsMayBe();
   const absl::Status status = Main();
   if (!status.ok()) std::fprintf(stderr, "bench_load: %s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;

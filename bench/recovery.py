@@ -39,8 +39,8 @@ def wait_until(condition, seconds, what):
 
 @dataclasses.dataclass(frozen=True)
 class RecoveryLine:
-    """So many sagas that wait for participants which do not answer, when the coordinator is killed with -9. Those answer
-    again at once, and the coordinator is started again at once."""
+    """So many sagas wait for participants that do not answer when the coordinator is killed with -9. Those answer again
+    at once, and the coordinator is started again at once."""
 
     workload: Workload
     in_flight: int

@@ -51,7 +51,7 @@ def test_ratios_are_of_the_lines_and_figures_that_both_reports_have():
 
 
 def test_nothing_is_compared_with_nothing():
-    old, new = summarize([{"a": {"db.lock_waits": 0.0, "ok": True}}]), summarize([{"a": {"db.lock_waits": 2.0, "ok": True}}])
+    old, new = (summarize([{"a": {"db.lock_waits": waits, "ok": True}}]) for waits in (0.0, 2.0))
     assert compare(new, old)[0]["values"] == {}
 
 

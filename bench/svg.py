@@ -50,7 +50,8 @@ def panel(offset, title, x_title, y_title, x_axis, y_axis, series):
              text(offset + WIDTH / 2, HEIGHT - 12, x_title),
              text(0, 0, y_title, more=f' transform="translate({offset + 14} {HEIGHT / 2}) rotate(-90)"')]
     for tick in x_axis.ticks:
-        parts.append(f'<line x1="{x_of(tick):.1f}" y1="{TOP}" x2="{x_of(tick):.1f}" y2="{HEIGHT - BOTTOM}" class="grid"/>')
+        parts.append(f'<line x1="{x_of(tick):.1f}" y1="{TOP}" x2="{x_of(tick):.1f}" y2="{HEIGHT - BOTTOM}" '
+                     'class="grid"/>')
         parts.append(text(x_of(tick), HEIGHT - BOTTOM + 16, f"{tick:g}"))
     for tick in y_axis.ticks:
         parts.append(f'<line x1="{offset + LEFT}" y1="{y_of(tick):.1f}" x2="{offset + WIDTH - RIGHT}" '
