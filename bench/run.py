@@ -36,8 +36,18 @@ def print_progress(number, name, values):
     shown = [f"{values[figure]:.{digits}f} {unit}" for figure, digits, unit in (
         ("sagas_per_second", 0, "sagas/s"), ("p50_ms", 1, "ms p50"), ("p99_ms", 1, "ms p99"),
         ("recovery.from_kill", 1, "s from the kill to the last end")) if figure in values]
-    shown.append(f"{values['others'] * 100:.0f}% others' CPU")
+    if "others" in values:
+        shown.append(f"{values['others'] * 100:.0f}% others' CPU")
     print(f"run {number}: {name}: {', '.join(shown)}" + ("" if values["ok"] else "  FAILED"), flush=True)
+
+
+def measure_line(bench, line):
+    """A line that cannot be measured does not take the others with it."""
+    try:
+        return line.measure(bench)
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        print(f"{line.name}: {error}", file=sys.stderr)
+        return {"ok": False}
 
 
 def measure(bench, lines):
@@ -46,7 +56,7 @@ def measure(bench, lines):
     for number in range(1, bench.options.runs + 1):
         run = {}
         for line in lines:
-            run[line.name] = line.measure(bench)
+            run[line.name] = measure_line(bench, line)
             print_progress(number, line.name, run[line.name])
         runs.append(relate(run))
     return summarize(runs)

@@ -8,9 +8,9 @@ def relate(run):
     chain = run.get("chain")
     for values in run.values():
         floor = run.get(values.get("floor_line"))
-        if floor is not None:
+        if floor is not None and "sagas_per_second" in floor:
             values["of_floor"] = values["sagas_per_second"] / floor["sagas_per_second"]
-        if chain is not None and values.get("callers") == 1:
+        if chain is not None and "p50_ms" in chain and values.get("callers") == 1:
             values["p50_of_chain"] = values["p50_ms"] / chain["p50_ms"]
             values["p99_of_chain"] = values["p99_ms"] / chain["p99_ms"]
     return run
@@ -21,15 +21,16 @@ def spread(numbers):
 
 
 def summarize(runs):
-    """Of runs of the same lines: each line once, each figure as its median with the lowest and the highest."""
+    """Of runs of the same lines: each line once, each figure as its median with the lowest and the highest, of the runs
+    that have it."""
     lines = []
-    for name, first in runs[0].items():
+    for name in runs[0]:
         every = [run[name] for run in runs]
-        figures = [key for key, value in first.items() if isinstance(value, float)]
-        lines.append({"name": name, "callers": first.get("callers"), "rate": first.get("rate"),
+        told = {key: value for values in every for key, value in values.items()}
+        lines.append({"name": name, "callers": told.get("callers"), "rate": told.get("rate"),
                       "ok": all(values["ok"] for values in every),
-                      "values": {key: spread([values[key] for values in every]) for key in figures
-                                 if all(key in values for values in every)}})
+                      "values": {key: spread([values[key] for values in every if key in values])
+                                 for key, value in told.items() if isinstance(value, float)}})
     return lines
 
 

@@ -41,6 +41,13 @@ def test_a_line_that_failed_once_has_failed():
     assert "a FAILED" in markdown(report_of([line]))
 
 
+def test_a_run_that_came_to_nothing_takes_nothing_from_the_others():
+    nothing = {"floor hot": {"ok": False}, "chain": {"ok": False}, "hot": load(10.0)}
+    lines = summarize([relate(nothing), {**nothing, "hot": {"ok": False}}])
+    assert [line["ok"] for line in lines] == [False, False, False]
+    assert lines[2]["values"]["sagas_per_second"]["median"] == 10.0
+
+
 def test_ratios_are_of_the_lines_and_figures_that_both_reports_have():
     old = summarize([{"a": load(10.0), "only old": load(1.0)}])
     new = summarize([{"a": {**load(30.0), "cpu.new": 1.0}, "only new": load(1.0)}])
