@@ -7,11 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "common/exec/executor.h"
+#include "common/rpc/batching_step_caller.h"
+#include "common/rpc/grpc_step_caller.h"
 #include "common/service/process.h"
 #include "coordinator/engine/definition.h"
 #include "coordinator/journal/journal.h"
-#include "common/rpc/batching_step_caller.h"
-#include "common/rpc/grpc_step_caller.h"
 #include "coordinator/runtime/lease_keeper.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/service/grpc_service.h"

@@ -96,8 +96,7 @@ GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database,
       batch_operations(registry.Histogram("sagamesh_batch_size_operations", "Operations in a batch.",
                                           {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"queue", options.name}})),
       writers(static_cast<size_t>(database.max_writers())) {
-  for (size_t i = 0; i < writers; i++)
-    idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
+  for (size_t i = 0; i < writers; i++) idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
 }
 
 void GroupCommitCore::State::Submit(Item item) {

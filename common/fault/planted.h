@@ -34,7 +34,7 @@ enum class Bug {
   kDoubleApplyOnRetry,      // a repeated call does not look for its stored result
   kUnknownCommitIsSuccess,  // a COMMIT whose outcome is unknown is taken for done
 
-  kBatchAnswersShifted,     // each call of a batch is given its neighbour's answer
+  kBatchAnswersShifted,  // each call of a batch is given its neighbour's answer
 
   // Orders and customers.
   kConfirmOverCancelling,  // CONFIRMED is written over CANCELLING and CANCELLED

@@ -300,8 +300,8 @@ void BatchingStepCaller::State::NoteFailure(const Batch& batch, const absl::Stat
 
 void BatchingStepCaller::State::Ended(Batch batch, absl::StatusOr<std::string> reply) {
   StepBatchResponse response;
-  if (reply.ok() && (!response.ParseFromString(*reply) ||
-                     response.results_size() != static_cast<int>(batch.calls.size()))) {
+  if (reply.ok() &&
+      (!response.ParseFromString(*reply) || response.results_size() != static_cast<int>(batch.calls.size()))) {
     reply = absl::InternalError("the answer to a batch is none");
   }
   bool closed = false;

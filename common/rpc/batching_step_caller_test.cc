@@ -20,12 +20,12 @@
 namespace sagamesh::rpc {
 namespace {
 
+using ::saga::v1::StepBatchRequest;
+using ::saga::v1::StepBatchResponse;
 using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::HasCode;
 using ::sagamesh::testing::IsError;
 using ::sagamesh::testing::ManualLoop;
-using ::saga::v1::StepBatchRequest;
-using ::saga::v1::StepBatchResponse;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;

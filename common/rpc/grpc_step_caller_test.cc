@@ -88,13 +88,13 @@ class Participant {
       context.fault = fault;
       CancelOrderRequest request;
       request.set_order_id(order_id);
-      caller_.Call(kCancel, request.SerializeAsString(), context,
-                   [&reply = replies.emplace_back()](absl::StatusOr<std::string> bytes) {
-                     CancelOrderResponse response;
-                     if (bytes.ok()) response.ParseFromString(*bytes);
-                     reply.set_value(bytes.ok() ? absl::StatusOr<std::string>(response.order().order_id())
-                                                : bytes.status());
-                   });
+      caller_.Call(
+          kCancel, request.SerializeAsString(), context,
+          [&reply = replies.emplace_back()](absl::StatusOr<std::string> bytes) {
+            CancelOrderResponse response;
+            if (bytes.ok()) response.ParseFromString(*bytes);
+            reply.set_value(bytes.ok() ? absl::StatusOr<std::string>(response.order().order_id()) : bytes.status());
+          });
     }
     std::vector<absl::StatusOr<std::string>> answers;
     for (auto& reply : replies) answers.push_back(reply.get_future().get());

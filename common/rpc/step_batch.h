@@ -69,8 +69,8 @@ class StepEnd {
 }  // namespace internal
 
 // Runs every call of `request`, each as if it had come alone, by logic(const CallContext&, const Request&,
-// Done<Response>), and then `finish`, once, on any thread; until then `response` must be there. A call that is malformed
-// or too late is answered so, and not run.
+// Done<Response>), and then `finish`, once, on any thread; until then `response` must be there. A call that is
+// malformed or too late is answered so, and not run.
 template <typename BatchRequest, typename BatchResponse, typename Logic>
 void RunStepBatch(StepBatchSurroundings surroundings, const BatchRequest& request, BatchResponse& response, Logic logic,
                   absl::AnyInvocable<void(absl::Status)> finish) {
@@ -83,8 +83,7 @@ void RunStepBatch(StepBatchSurroundings surroundings, const BatchRequest& reques
   response.mutable_results()->Reserve(request.requests_size());
   // All of them, before the first call ends on another thread.
   for (int i = 0; i < request.requests_size(); i++) response.add_results();
-  const std::shared_ptr<internal::StepBatch> batch(
-      new internal::StepBatch{std::move(surroundings), std::move(finish)});
+  const std::shared_ptr<internal::StepBatch> batch(new internal::StepBatch{std::move(surroundings), std::move(finish)});
   const absl::string_view domain = batch->surroundings.domain;
   for (int i = 0; i < request.requests_size(); i++) {
     internal::StepEnd<Response, Result> end(batch, response.mutable_results(i));

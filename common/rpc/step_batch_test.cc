@@ -17,9 +17,9 @@ using ::orders::v1::BatchCancelOrdersRequest;
 using ::orders::v1::BatchCancelOrdersResponse;
 using ::orders::v1::CancelOrderRequest;
 using ::orders::v1::CancelOrderResponse;
+using ::saga::v1::StepContext;
 using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::HasCode;
-using ::saga::v1::StepContext;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -41,14 +41,15 @@ class StepBatchTest : public ::testing::Test {
 
   // Calls wait in `calls_` until the test ends them.
   void Run() {
-    RunStepBatch({"orders", clock_, [this](const absl::Status& status) { counted_.push_back(status.code()); }},
-                 request_, response_,
-                 [this](const CallContext& call, const CancelOrderRequest& request, Done<CancelOrderResponse> done) {
-                   contexts_.push_back(call);
-                   order_ids_.push_back(request.order_id());
-                   calls_.push_back(std::move(done));
-                 },
-                 [this](absl::Status status) { finished_ = std::move(status); });
+    RunStepBatch(
+        {"orders", clock_, [this](const absl::Status& status) { counted_.push_back(status.code()); }}, request_,
+        response_,
+        [this](const CallContext& call, const CancelOrderRequest& request, Done<CancelOrderResponse> done) {
+          contexts_.push_back(call);
+          order_ids_.push_back(request.order_id());
+          calls_.push_back(std::move(done));
+        },
+        [this](absl::Status status) { finished_ = std::move(status); });
   }
   static CancelOrderResponse Cancelled(const std::string& order_id) {
     CancelOrderResponse response;

@@ -39,7 +39,8 @@ absl::StatusOr<CallContext> ReadStepContext(absl::string_view domain, const Step
   }
   if (context.epoch() < 1) return refuse("epoch", "must be a positive integer");
   if (!context.idempotency_key().empty() && !IsPrintable(context.idempotency_key(), kKeyCharactersMax)) {
-    return refuse("idempotency_key", absl::StrCat("must be at most ", kKeyCharactersMax, " printable ASCII characters"));
+    return refuse("idempotency_key",
+                  absl::StrCat("must be at most ", kKeyCharactersMax, " printable ASCII characters"));
   }
   CallContext call;
   call.saga = SagaCall{context.saga_id(), context.step(),

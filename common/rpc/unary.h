@@ -109,8 +109,8 @@ grpc::ServerUnaryReactor* Edge::Batch(grpc::CallbackServerContext* context, absl
                                       absl::string_view method, const BatchRequest* request, BatchResponse* response,
                                       Logic logic) {
   return Handle(context, twin,
-                [this, name = std::string(method), request, response, logic = std::move(logic)](
-                    const CallContext&, Finish finish) mutable {
+                [this, name = std::string(method), request, response, logic = std::move(logic)](const CallContext&,
+                                                                                                Finish finish) mutable {
                   auto count = [this, name, started = options_.clock->Now()](const absl::Status& status) {
                     Count(name, status, started);
                   };

@@ -336,6 +336,22 @@ TEST_F(RuntimeTest, ARestartTakesUpWhatWasInFlightWithAHigherEpoch) {
   EXPECT_TRUE(attached.get()->succeeded);
 }
 
+TEST_F(RuntimeTest, WhatWasInFlightIsTakenUpAFewAtATime) {
+  steps_.Hold("S/a");
+  std::vector<std::future<absl::StatusOr<Answer>>> lost;
+  for (const char* input : {"v", "w", "x", "y", "z"}) lost.push_back(coordinator_->Begin(coordinator_->Request(input)));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 5; }));
+  options_.max_recovering_sagas = 2;
+  Restart();
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 7; }));
+  coordinator_->clock().SleepFor(absl::Milliseconds(100));
+  EXPECT_EQ(steps_.Count("S/a"), 7);
+  EXPECT_EQ(coordinator_->runtime().inflight(), 2);
+  steps_.Release("S/a", std::string("ok"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 10 && coordinator_->runtime().inflight() == 0; }));
+  for (const char* input : {"v", "z"}) EXPECT_TRUE(coordinator_->Run(coordinator_->Request(input))->succeeded);
+}
+
 TEST_F(RuntimeTest, ACompensationThatFailsForLongWaitsInItsRowAndEndsWhenTheParticipantIsBack) {
   options_.engine.compensation_backoff_initial = absl::Milliseconds(10);
   options_.engine.defer_from = absl::Milliseconds(1);

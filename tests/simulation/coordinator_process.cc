@@ -65,7 +65,8 @@ void BootCoordinator(Life& life, Storage& storage, Network& network, const Limit
         for (const engine::SagaRecord& saga : changed) TraceChange(life, saga);
         hub.Publish(changed, oldest_untold_ms);
       });
-  rpc::StepCaller& batching = MakeBatchingCaller(node, limits, {"orders.v1.OrdersService", "customers.v1.StockService"});
+  rpc::StepCaller& batching =
+      MakeBatchingCaller(node, limits, {"orders.v1.OrdersService", "customers.v1.StockService"});
   auto& caller = life.Make<PoisonedStepCaller>(life, surroundings.poison, batching);
   std::vector<EventLoop*> loops;
   for (int i = 0; i < kLoops; i++) loops.push_back(&life.MakeLoop());

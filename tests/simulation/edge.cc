@@ -12,12 +12,13 @@ void SimEdge::Listen() {
 void SimEdge::Handle(Exchange& exchange, Network::Reply reply) {
   const auto logic = methods_.find(exchange.method);
   const auto batch = batches_.find(exchange.method);
-  if (logic == methods_.end() && batch == batches_.end()) return reply(absl::UnimplementedError(exchange.method), {});
+  exchange.is_batch = batch != batches_.end();
+  if (logic == methods_.end() && !exchange.is_batch) return reply(absl::UnimplementedError(exchange.method), {});
   if (life_.clock().Now() >= exchange.context.deadline) {
     return reply(MakeError(absl::StatusCode::kDeadlineExceeded, {domain_, "TOO_LATE"}, "the call came too late"), {});
   }
   if (absl::Status admitted = admission_(); !admitted.ok()) return reply(std::move(admitted), {});
-  if (batch != batches_.end()) return batch->second(exchange, std::move(reply));
+  if (exchange.is_batch) return batch->second(exchange, std::move(reply));
   Run(logic->second, exchange.method, exchange.request, exchange.context, std::move(reply));
 }
 

@@ -198,8 +198,7 @@ void Network::Deliver(uint64_t id, Exchange exchange, absl::Duration timeout) {
   });
 }
 
-Exchange& Network::Unpack(Exchange& carrier, std::string method, std::string request, CallContext context) {
-  carrier.is_batch = true;
+Exchange& Network::Unpack(const Exchange& carrier, std::string method, std::string request, CallContext context) {
   Exchange& call = exchanges_.emplace_back(carrier);
   call.is_batch = false;
   call.method = std::move(method);

@@ -59,7 +59,7 @@ struct Exchange {
   absl::Time answered = absl::InfiniteFuture();
   std::string caller;  // Life::id of who called; "" for clients
   std::string callee;  // the replica that was chosen
-  // It carries a batch of calls, each of which is an exchange of its own too.
+  // It carries a batch of calls; each that was run is an exchange of its own too.
   bool is_batch = false;
 };
 
@@ -90,7 +90,7 @@ class Network {
             Reply done);
 
   // Keeps a call that came in the batch `carrier`; whoever handles it says how it was answered.
-  Exchange& Unpack(Exchange& carrier, std::string method, std::string request, CallContext context);
+  Exchange& Unpack(const Exchange& carrier, std::string method, std::string request, CallContext context);
 
   // From now on no message gets from `a` to `b` or back, for so long. Both are processes' names; clients are "".
   void CutFor(const std::string& a, const std::string& b, absl::Duration duration);

@@ -32,9 +32,8 @@ class NetworkTest : public ::testing::Test {
       EventLoop& loop = life.MakeLoop();
       network_.Listen(life, [this, &loop, takes](Exchange& exchange, Network::Reply reply) {
         handled_++;
-        loop.PostAfter(takes, [request = exchange.request, reply = std::move(reply)]() mutable {
-          reply(request + "!", {});
-        });
+        loop.PostAfter(takes,
+                       [request = exchange.request, reply = std::move(reply)]() mutable { reply(request + "!", {}); });
       });
     };
   }
