@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/barrier/barrier_row.pb.h"
 #include "common/fault/planted.h"
 #include "common/hash/sha256.h"
@@ -90,11 +91,27 @@ absl::Status CheckFences(BarrierRow& row, const BarrierCall& call, absl::Time no
   return absl::OkStatus();
 }
 
-std::string WhereKeys(size_t keys) {
-  std::string condition = " WHERE (id=? AND scope=?)";
-  for (size_t i = 1; i < keys; i++) condition += " OR (id=? AND scope=?)";
-  return condition;
-}
+// A condition for rows by their keys.
+class WhereKeys {
+ public:
+  void Add(const BarrierKey& key) { ids_[key.scope].emplace_back(key.id); }
+  bool empty() const { return ids_.empty(); }
+
+  // " WHERE (scope=? AND id IN (...)) OR ...", with its parameters. Nearly always it is one scope, that of sagas.
+  std::string Build(std::vector<sql::Value>& parameters) const {
+    std::vector<std::string> arms;
+    for (auto [scope, ids] : ids_) {
+      sql::PadKeys(ids);
+      arms.push_back(absl::StrCat("(scope=? AND id IN (", sql::Placeholders(ids.size()), "))"));
+      parameters.emplace_back(scope);
+      parameters.insert(parameters.end(), ids.begin(), ids.end());
+    }
+    return absl::StrCat(" WHERE ", absl::StrJoin(arms, " OR "));
+  }
+
+ private:
+  std::map<std::string, std::vector<sql::Value>> ids_;
+};
 
 }  // namespace
 
@@ -154,24 +171,23 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::
                                               absl::Time now) {
   std::sort(keys.begin(), keys.end());
   BarrierRows rows;
-  std::vector<sql::Value> parameters;  // ids and scopes
+  WhereKeys wanted;
   std::vector<sql::Value> missing;
   for (BarrierKey& key : keys) {
     if (rows.entries_.contains(key)) continue;
-    parameters.insert(parameters.end(), {key.id, key.scope});
+    wanted.Add(key);
     missing.insert(missing.end(), {key.id, key.scope, sql::Blob{}, absl::ToUnixMillis(now)});
     Entry& entry = rows.entries_[std::move(key)];
     entry.row.created_ms = absl::ToUnixMillis(now);
   }
-  if (parameters.empty()) return rows;
+  if (wanted.empty()) return rows;
   if (connection.dialect() == sql::Dialect::kMysql) {
     SAGAMESH_RETURN_IF_ERROR(sql::InsertMissing(connection, "barrier", {"id", "scope"},
                                                 {"id", "scope", "record", "created_ms"}, std::move(missing)));
   }
-  SAGAMESH_ASSIGN_OR_RETURN(
-      const std::vector<sql::Row> found,
-      connection.Query(absl::StrCat("SELECT id, scope, record FROM barrier", WhereKeys(parameters.size() / 2)),
-                       parameters));
+  std::vector<sql::Value> parameters;
+  const std::string statement = absl::StrCat("SELECT id, scope, record FROM barrier", wanted.Build(parameters));
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> found, connection.Query(statement, parameters));
   for (const sql::Row& row : found) {
     Entry& entry = rows.entries_.at({row.Text(0), row.Text(1)});
     if (row.Text(2).empty()) continue;
@@ -201,12 +217,12 @@ void BarrierRows::Store(const Guard& guard, const absl::StatusOr<std::string>& r
 
 absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
   std::vector<sql::Value> values;
-  std::vector<sql::Value> unneeded;  // ids and scopes
+  WhereKeys unneeded;
   int changed = 0;
   for (auto& [key, entry] : entries_) {
     const bool untouched = entry.row.epoch == 0 && !entry.row.compensating && entry.row.results.empty();
     if (untouched) {  // refused before anything was learnt of it
-      if (entry.loaded.empty()) unneeded.insert(unneeded.end(), {key.id, key.scope});
+      if (entry.loaded.empty()) unneeded.Add(key);
       continue;
     }
     std::string encoded = Encode(entry.row);
@@ -221,8 +237,9 @@ absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
   }
   // Load made them to lock them.
   if (connection.dialect() == sql::Dialect::kMysql && !unneeded.empty()) {
-    const std::string statement = absl::StrCat("DELETE FROM barrier", WhereKeys(unneeded.size() / 2));
-    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, unneeded).status());
+    std::vector<sql::Value> parameters;
+    const std::string statement = absl::StrCat("DELETE FROM barrier", unneeded.Build(parameters));
+    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, parameters).status());
   }
   return changed;
 }

@@ -20,7 +20,7 @@
 namespace sagamesh::sql {
 namespace {
 
-constexpr size_t kStatementsMax = 256;
+constexpr size_t kStatementsMax = 512;
 constexpr int kNoSuchThread = 1094;  // ER_NO_SUCH_THREAD
 
 // The client library wants every thread that uses it announced.
@@ -236,7 +236,7 @@ absl::Status MysqlConnection::Rollback() {
   const std::string key(text);
   auto found = statements_.find(key);
   if (found == statements_.end()) {
-    // Statements come in a few shapes; only batches of many sizes fill the cache, and those are made again.
+    // Statements come in a few shapes, each with few counts of rows: what fills the cache all the same is made again.
     if (statements_.size() >= kStatementsMax) statements_.clear();
     found = statements_.emplace(key, handle_->prepareStatement(key)).first;
   }

@@ -11,20 +11,26 @@
 namespace sagamesh::sql {
 namespace {
 
-// SQLite takes 32,766 parameters a statement, MySQL 65,535.
-constexpr size_t kParametersMax = 30'000;
+// A connection keeps the statements that it has prepared, which costs a database far more than to run them. So they
+// come with few counts of rows: up to kRowsStep, or a multiple of it.
+constexpr size_t kRowsStep = 16;
+// SQLite takes 32,766 parameters a statement, MySQL 65,535: enough for rows of over 200 columns.
+constexpr size_t kRowsMax = 128;
 
-// Runs "<head> VALUES (...),(...) <tail>" over all rows, in as many statements as the parameters need.
+// Of so many rows, how many the next statement takes.
+size_t NextRows(size_t rows) { return rows < kRowsStep ? rows : std::min(rows - rows % kRowsStep, kRowsMax); }
+
+// Runs "<head> VALUES (...),(...) <tail>" over all rows: for up to kRowsMax in one statement or two.
 absl::Status ExecuteRows(Connection& connection, absl::string_view head, size_t columns, absl::string_view tail,
                          std::vector<Value> values) {
   const std::string row = absl::StrCat("(", Placeholders(columns), ")");
-  const size_t rows_max = kParametersMax / columns;
-  for (size_t first = 0; first < values.size(); first += rows_max * columns) {
-    const size_t count = std::min(rows_max * columns, values.size() - first);
+  for (absl::Span<const Value> rest = values; !rest.empty();) {
+    const size_t rows = NextRows(rest.size() / columns);
     std::string statement = absl::StrCat(head, " VALUES ", row);
-    for (size_t i = 1; i < count / columns; i++) absl::StrAppend(&statement, ",", row);
+    for (size_t i = 1; i < rows; i++) absl::StrAppend(&statement, ",", row);
     absl::StrAppend(&statement, tail);
-    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, absl::MakeConstSpan(values).subspan(first, count)).status());
+    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, rest.first(rows * columns)).status());
+    rest.remove_prefix(rows * columns);
   }
   return absl::OkStatus();
 }
@@ -67,6 +73,12 @@ std::string Placeholders(size_t n) {
   return text;
 }
 
+void PadKeys(std::vector<Value>& keys) {
+  if (keys.size() <= kRowsStep) return;
+  const Value last = keys.back();
+  keys.resize((keys.size() + kRowsStep - 1) / kRowsStep * kRowsStep, last);
+}
+
 absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
                     absl::Span<const absl::string_view> columns, std::vector<Value> rows) {
   const bool sqlite = connection.dialect() == Dialect::kSqlite;
@@ -88,6 +100,16 @@ absl::Status InsertMissing(Connection& connection, absl::string_view table, absl
                                ? absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO NOTHING")
                                : absl::StrCat(" ON DUPLICATE KEY UPDATE ", key[0], "=", key[0]);
   return ExecuteRows(connection, InsertHead(table, columns), columns.size(), tail, std::move(rows));
+}
+
+absl::Status Update(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,
+                    std::vector<Value> values, absl::string_view key, std::vector<Value> keys) {
+  if (keys.empty()) return absl::OkStatus();
+  PadKeys(keys);
+  const std::string statement = absl::StrCat("UPDATE ", table, " SET ", absl::StrJoin(columns, "=?,"), "=? WHERE ", key,
+                                             " IN (", Placeholders(keys.size()), ")");
+  std::move(keys.begin(), keys.end(), std::back_inserter(values));
+  return connection.Execute(statement, values).status();
 }
 
 absl::Status Insert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,

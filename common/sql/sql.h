@@ -123,8 +123,13 @@ absl::string_view ForUpdate(Dialect dialect);
 // "?,?,?" of n.
 std::string Placeholders(size_t n);
 
+// Repeats the last of the keys of an "IN (...)" until there are as many as in few statements alone, as the writes below
+// come with few counts of rows: a connection keeps what it has prepared.
+void PadKeys(std::vector<Value>& keys);
+
 // A multi-row INSERT ... ON CONFLICT/ON DUPLICATE KEY UPDATE of every column that is not of the key. `rows` holds rows
-// of columns.size() values, one after the other; large inputs are split. Identifiers are ours, never data.
+// of columns.size() values, one after the other; they are split where there are many, and so that few statements are
+// prepared. Identifiers are ours, never data.
 absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
                     absl::Span<const absl::string_view> columns, std::vector<Value> rows);
 
@@ -132,6 +137,11 @@ absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<
 // exclusively at once, whether it was there or not: a SELECT of a missing row would lock nothing.
 absl::Status InsertMissing(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
                            absl::Span<const absl::string_view> columns, std::vector<Value> rows);
+
+// Gives the same new values to the rows of these keys, which is many times cheaper than Upsert: nothing is inserted on
+// trial, and values of the same size are changed in place. Keys that are not there stay so.
+absl::Status Update(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,
+                    std::vector<Value> values, absl::string_view key, std::vector<Value> keys);
 
 // A multi-row INSERT; ALREADY_EXISTS if a key is taken.
 absl::Status Insert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -44,6 +46,7 @@ class FakeMysql final : public Connection {
   }
 
   std::vector<std::string> statements;
+  std::set<std::string> all;
 };
 
 class SqlTest : public ::testing::TestWithParam<Engine> {
@@ -88,6 +91,19 @@ TEST_P(SqlTest, InsertMissingAddsWhatIsNotThereAndLeavesTheRestAsItIs) {
   EXPECT_THAT(Rows(), ElementsAre("1/1/x", "1/2/z"));
 }
 
+TEST_P(SqlTest, UpdateGivesTheSameValuesToTheRowsThatAreThere) {
+  CreateTable();
+  for (int64_t a = 1; a <= 40; a++) {
+    ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, {a, int64_t{1}, std::string("x")}));
+  }
+  std::vector<Value> keys;
+  for (int64_t a = 2; a <= 50; a++) keys.emplace_back(a);
+  ASSERT_OK(Update(*connection_, "t", {"c"}, {std::string("y")}, "a", keys));
+  EXPECT_EQ(connection_->Query("SELECT COUNT(*) FROM t WHERE c = 'y'")->at(0).Int(0), 39);
+  EXPECT_EQ(connection_->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), 40);
+  ASSERT_OK(Update(*connection_, "no_such_table", {"c"}, {int64_t{1}}, "a", {}));
+}
+
 TEST_P(SqlTest, InsertOfATakenKeyIsAlreadyExists) {
   CreateTable();
   ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, {int64_t{1}, int64_t{1}, std::string("x")}));
@@ -105,6 +121,33 @@ TEST_P(SqlTest, MoreRowsThanAStatementTakesAreSplit) {
   ASSERT_OK(Upsert(*connection_, "t", {"a", "b"}, {"a", "b", "c"}, values));
   ASSERT_OK(connection_->Commit());
   EXPECT_EQ(connection_->Query("SELECT COUNT(*) FROM t")->at(0).Int(0), kRows);
+}
+
+TEST(PadKeysTest, RepeatsTheLastUpToACountThatComesAgain) {
+  const auto padded = [](size_t count) {
+    std::vector<Value> keys(count, int64_t{1});
+    if (count > 0) keys.back() = int64_t{2};
+    PadKeys(keys);
+    for (size_t i = std::max<size_t>(count, 1) - 1; i < keys.size(); i++) EXPECT_EQ(std::get<int64_t>(keys[i]), 2);
+    return keys.size();
+  };
+  EXPECT_EQ(padded(0), 0u);
+  EXPECT_EQ(padded(1), 1u);
+  EXPECT_EQ(padded(16), 16u);
+  EXPECT_EQ(padded(17), 32u);
+  EXPECT_EQ(padded(112), 112u);
+  EXPECT_EQ(padded(300), 304u);
+}
+
+TEST(RowsTest, BatchesOfAllSizesComeInFewStatements) {
+  FakeMysql mysql;
+  for (size_t rows = 1; rows <= 128; rows++) {
+    mysql.statements.clear();
+    ASSERT_OK(Insert(mysql, "t", {"a"}, std::vector<Value>(rows)));
+    EXPECT_LE(mysql.statements.size(), 2u) << rows;
+    mysql.all.insert(mysql.statements.begin(), mysql.statements.end());
+  }
+  EXPECT_EQ(mysql.all.size(), 23u);
 }
 
 TEST_P(SqlTest, NoRowsAreNoStatement) {

@@ -13,7 +13,7 @@ namespace sagamesh::sql {
 namespace {
 
 constexpr int kBusyTimeoutMs = 2'000;
-constexpr size_t kStatementsMax = 256;
+constexpr size_t kStatementsMax = 512;
 
 struct StatementDeleter {
   void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
@@ -139,7 +139,7 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::Prepare(absl::string_view text, 
   const std::string key(text);
   auto found = statements_.find(key);
   if (found == statements_.end()) {
-    // Statements come in a few shapes; only batches of many sizes fill the cache, and those are made again cheaply.
+    // Statements come in a few shapes, each with few counts of rows: what fills the cache all the same is made again.
     if (statements_.size() >= kStatementsMax) statements_.clear();
     sqlite3_stmt* prepared = nullptr;
     const char* tail = nullptr;

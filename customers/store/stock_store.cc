@@ -1,5 +1,7 @@
 #include "customers/store/stock_store.h"
 
+#include <map>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,11 +16,18 @@ constexpr char kCustomerSequence[] = "customer";
 constexpr char kCustomerColumns[] = "customer_id, name, email";
 constexpr char kProductColumns[] = "sku, name, price_cents, available, reserved, sold";
 
-template <typename Keys>
-std::vector<sql::Value> Parameters(const Keys& keys) {
-  std::vector<sql::Value> parameters;
-  for (const auto& key : keys) parameters.emplace_back(key);
-  return parameters;
+template <typename Key>
+std::vector<sql::Value> Keys(const std::set<Key>& wanted) {
+  std::vector<sql::Value> keys;
+  for (const Key& key : wanted) {
+    if constexpr (std::is_integral_v<Key>) {
+      keys.emplace_back(int64_t{key});
+    } else {
+      keys.emplace_back(key);
+    }
+  }
+  sql::PadKeys(keys);
+  return keys;
 }
 
 // "SELECT <columns> FROM <table> WHERE <key> IN (?,...) ORDER BY <key>".
@@ -62,16 +71,28 @@ absl::Status Write(sql::Connection& connection, Rows rows, absl::string_view tab
   return sql::Upsert(connection, table, {key}, columns, std::move(values));
 }
 
-absl::Status SaveReservations(sql::Connection& connection, Rows rows, const WorkingSet& set, absl::Time now) {
+absl::Status SaveReservations(sql::Connection& connection, const WorkingSet& set, absl::Time now) {
   std::vector<sql::Value> values;
-  for (const std::string& order_id : rows == Rows::kNew ? set.new_reservations : set.changed_reservations) {
+  for (const std::string& order_id : set.new_reservations) {
     const Reservation& reservation = set.reservations.at(order_id);
     values.insert(values.end(),
                   {reservation.order_id, reservation.owner, static_cast<int64_t>(reservation.status),
                    int64_t{reservation.customer_id}, sql::Blob{EncodeLines(reservation)}, absl::ToUnixMillis(now)});
   }
-  return Write(connection, rows, "reservations", "order_id",
-               {"order_id", "owner", "status", "customer_id", "item_lines", "updated_ms"}, std::move(values));
+  SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "reservations",
+                                       {"order_id", "owner", "status", "customer_id", "item_lines", "updated_ms"},
+                                       std::move(values)));
+  // Of one that is there nothing changes but its status.
+  std::map<ReservationStatus, std::vector<sql::Value>> moved;
+  for (const std::string& order_id : set.changed_reservations) {
+    moved[set.reservations.at(order_id).status].emplace_back(order_id);
+  }
+  for (auto& [status, order_ids] : moved) {
+    SAGAMESH_RETURN_IF_ERROR(sql::Update(connection, "reservations", {"status", "updated_ms"},
+                                         {static_cast<int64_t>(status), absl::ToUnixMillis(now)}, "order_id",
+                                         std::move(order_ids)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SaveProducts(sql::Connection& connection, Rows rows, const WorkingSet& set) {
@@ -112,12 +133,13 @@ absl::Status SaveCustomers(sql::Connection& connection, const WorkingSet& set, a
 
 absl::Status LoadReservations(sql::Connection& connection, const std::set<std::string>& order_ids, WorkingSet& set) {
   if (order_ids.empty()) return absl::OkStatus();
+  const std::vector<sql::Value> keys = Keys(order_ids);
   SAGAMESH_ASSIGN_OR_RETURN(
       const std::vector<sql::Row> rows,
       connection.Query(absl::StrCat(SelectByKeys("order_id, owner, status, customer_id, item_lines", "reservations",
-                                                 "order_id", order_ids.size()),
+                                                 "order_id", keys.size()),
                                     sql::ForUpdate(connection.dialect())),
-                       Parameters(order_ids)));
+                       keys));
   for (const sql::Row& row : rows) {
     SAGAMESH_ASSIGN_OR_RETURN(std::vector<ReservedLine> lines, DecodeLines(row.Text(4)));
     set.reservations[row.Text(0)] = {row.Text(0), row.Text(1), static_cast<ReservationStatus>(row.Int(2)),
@@ -129,21 +151,20 @@ absl::Status LoadReservations(sql::Connection& connection, const std::set<std::s
 absl::Status LoadProducts(sql::Connection& connection, const std::set<std::string>& skus, WorkingSet& set) {
   if (skus.empty()) return absl::OkStatus();
   const absl::string_view lock = Planted(Bug::kReadStockUnlocked) ? "" : sql::ForUpdate(connection.dialect());
+  const std::vector<sql::Value> keys = Keys(skus);
   SAGAMESH_ASSIGN_OR_RETURN(
       const std::vector<sql::Row> rows,
-      connection.Query(absl::StrCat(SelectByKeys(kProductColumns, "products", "sku", skus.size()), lock),
-                       Parameters(skus)));
+      connection.Query(absl::StrCat(SelectByKeys(kProductColumns, "products", "sku", keys.size()), lock), keys));
   for (const sql::Row& row : rows) set.products[row.Text(0)] = ToProduct(row);
   return absl::OkStatus();
 }
 
 absl::Status LoadCustomers(sql::Connection& connection, const std::set<uint32_t>& customer_ids, WorkingSet& set) {
   if (customer_ids.empty()) return absl::OkStatus();
-  std::vector<sql::Value> parameters;
-  for (const uint32_t id : customer_ids) parameters.emplace_back(int64_t{id});
+  const std::vector<sql::Value> keys = Keys(customer_ids);
   SAGAMESH_ASSIGN_OR_RETURN(
       const std::vector<sql::Row> rows,
-      connection.Query(SelectByKeys(kCustomerColumns, "customers", "customer_id", customer_ids.size()), parameters));
+      connection.Query(SelectByKeys(kCustomerColumns, "customers", "customer_id", keys.size()), keys));
   for (const sql::Row& row : rows) set.customers[static_cast<uint32_t>(row.Int(0))] = ToCustomer(row);
   return absl::OkStatus();
 }
@@ -159,8 +180,7 @@ absl::Status LoadNextCustomerId(sql::Connection& connection, WorkingSet& set) {
 
 absl::StatusOr<bool> SaveChanges(sql::Connection& connection, const WorkingSet& set, absl::Time now) {
   // Without rows these write nothing.
-  SAGAMESH_RETURN_IF_ERROR(SaveReservations(connection, Rows::kNew, set, now));
-  SAGAMESH_RETURN_IF_ERROR(SaveReservations(connection, Rows::kChanged, set, now));
+  SAGAMESH_RETURN_IF_ERROR(SaveReservations(connection, set, now));
   SAGAMESH_RETURN_IF_ERROR(SaveProducts(connection, Rows::kNew, set));
   SAGAMESH_RETURN_IF_ERROR(SaveProducts(connection, Rows::kChanged, set));
   SAGAMESH_RETURN_IF_ERROR(SaveMovements(connection, set, now));

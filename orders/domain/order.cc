@@ -38,6 +38,7 @@ Order Insert(WorkingSet& set, const Order& order, OrderStatus status, const Timi
   Order& inserted = set.orders[order.id];
   inserted = order;
   inserted.created = timing.now;
+  set.rewritten.insert(order.id);
   return Enter(set, inserted, status, timing.now + timing.order_ttl);
 }
 
@@ -68,6 +69,7 @@ absl::StatusOr<Order> PriceDirect(WorkingSet& set, const Order& priced, const Ti
   if (order->status != OrderStatus::kPending) return *order;
   order->lines = priced.lines;
   order->total_cents = priced.total_cents;
+  set.rewritten.insert(order->id);
   return Enter(set, *order, OrderStatus::kCreated, timing.now + timing.order_ttl);
 }
 

@@ -50,6 +50,7 @@ struct Caller {
 struct WorkingSet {
   std::map<std::string, Order> orders;
   std::set<std::string> changed;
+  std::set<std::string> rewritten;  // of these: new, or changed in more than status and sweep_at
 };
 
 struct Timing {

@@ -1,5 +1,6 @@
 #include "orders/store/order_store.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,6 +41,10 @@ absl::StatusOr<Order> ToOrder(const sql::Row& row) {
   return order;
 }
 
+sql::Value SweepMs(std::optional<absl::Time> sweep_at) {
+  return sweep_at.has_value() ? sql::Value(absl::ToUnixMillis(*sweep_at)) : sql::Value();
+}
+
 absl::StatusOr<std::vector<Order>> QueryOrders(sql::Connection& connection, const std::string& statement,
                                                const std::vector<sql::Value>& parameters) {
   SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection.Query(statement, parameters));
@@ -55,12 +60,14 @@ absl::StatusOr<std::vector<Order>> QueryOrders(sql::Connection& connection, cons
 
 absl::Status LoadOrders(sql::Connection& connection, const std::set<std::string>& order_ids, WorkingSet& set) {
   if (order_ids.empty()) return absl::OkStatus();
-  SAGAMESH_ASSIGN_OR_RETURN(std::vector<Order> orders,
-                            QueryOrders(connection,
-                                        absl::StrCat("SELECT ", kColumns, " FROM orders WHERE order_id IN (",
-                                                     sql::Placeholders(order_ids.size()), ") ORDER BY order_id",
-                                                     sql::ForUpdate(connection.dialect())),
-                                        std::vector<sql::Value>(order_ids.begin(), order_ids.end())));
+  std::vector<sql::Value> keys(order_ids.begin(), order_ids.end());
+  sql::PadKeys(keys);
+  SAGAMESH_ASSIGN_OR_RETURN(
+      std::vector<Order> orders,
+      QueryOrders(connection,
+                  absl::StrCat("SELECT ", kColumns, " FROM orders WHERE order_id IN (", sql::Placeholders(keys.size()),
+                               ") ORDER BY order_id", sql::ForUpdate(connection.dialect())),
+                  keys));
   for (Order& order : orders) {
     std::string id = order.id;
     set.orders[std::move(id)] = std::move(order);
@@ -69,21 +76,27 @@ absl::Status LoadOrders(sql::Connection& connection, const std::set<std::string>
 }
 
 absl::StatusOr<bool> SaveOrders(sql::Connection& connection, const WorkingSet& set) {
-  if (set.changed.empty()) return false;
-  std::vector<sql::Value> values;
+  std::vector<sql::Value> whole;
+  std::map<std::pair<OrderStatus, std::optional<absl::Time>>, std::vector<sql::Value>> moved;  // ids
   for (const std::string& id : set.changed) {
     const Order& order = set.orders.at(id);
-    sql::Value sweep_ms;
-    if (order.sweep_at.has_value()) sweep_ms = absl::ToUnixMillis(*order.sweep_at);
-    values.insert(values.end(), {order.id, int64_t{order.customer_id}, static_cast<int64_t>(order.status),
-                                 sql::Blob{EncodeLines(order)}, order.total_cents, order.saga_id,
-                                 absl::ToUnixMillis(order.created), sweep_ms});
+    if (!set.rewritten.contains(id)) {
+      moved[{order.status, order.sweep_at}].emplace_back(id);
+      continue;
+    }
+    whole.insert(whole.end(), {order.id, int64_t{order.customer_id}, static_cast<int64_t>(order.status),
+                               sql::Blob{EncodeLines(order)}, order.total_cents, order.saga_id,
+                               absl::ToUnixMillis(order.created), SweepMs(order.sweep_at)});
   }
   SAGAMESH_RETURN_IF_ERROR(sql::Upsert(
       connection, "orders", {"order_id"},
       {"order_id", "customer_id", "status", "item_lines", "total_cents", "saga_id", "created_ms", "sweep_ms"},
-      std::move(values)));
-  return true;
+      std::move(whole)));
+  for (auto& [to, ids] : moved) {
+    SAGAMESH_RETURN_IF_ERROR(sql::Update(connection, "orders", {"status", "sweep_ms"},
+                                         {static_cast<int64_t>(to.first), SweepMs(to.second)}, "order_id", ids));
+  }
+  return !set.changed.empty();
 }
 
 absl::StatusOr<std::optional<Order>> FindOrder(sql::Connection& connection, const std::string& order_id) {

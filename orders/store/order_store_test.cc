@@ -38,10 +38,11 @@ class OrderStoreTest : public ::testing::TestWithParam<Engine> {
     EXPECT_OK(sql::Migrate(*connection_, Migrations()));
   }
 
-  void Save(std::vector<Order> orders) {
+  void Save(std::vector<Order> orders, bool moved = false) {
     WorkingSet set;
     for (Order& order : orders) {
       set.changed.insert(order.id);
+      if (!moved) set.rewritten.insert(order.id);
       set.orders[order.id] = order;
     }
     ASSERT_OK(connection_->Begin());
@@ -102,6 +103,28 @@ TEST_P(OrderStoreTest, SavingAgainReplacesTheRow) {
   const absl::StatusOr<std::optional<Order>> found = FindOrder(*connection_, "o-1");
   EXPECT_EQ((*found)->status, OrderStatus::kConfirmed);
   EXPECT_EQ((*found)->sweep_at, std::nullopt);
+}
+
+TEST_P(OrderStoreTest, OrdersThatMoveKeepTheRestOfTheirRows) {
+  Order kept = MakeOrder("o-1", 1, OrderStatus::kCreated, 1);
+  kept.total_cents = 7;
+  Order confirmed = MakeOrder("o-2", 1, OrderStatus::kCreated, 1);
+  Order cancelling = MakeOrder("o-3", 1, OrderStatus::kCreated, 1);
+  Save({kept, confirmed, cancelling});
+  confirmed.status = OrderStatus::kConfirmed;
+  confirmed.total_cents = 1'000'000;  // not what moved
+  cancelling.status = OrderStatus::kCancelling;
+  cancelling.sweep_at = kNow;
+  Save({confirmed, cancelling}, /*moved=*/true);
+  WorkingSet set;
+  ASSERT_OK(LoadOrders(*connection_, {"o-1", "o-2", "o-3"}, set));
+  EXPECT_EQ(set.orders.at("o-1").status, OrderStatus::kCreated);
+  EXPECT_EQ(set.orders.at("o-1").total_cents, 7);
+  EXPECT_EQ(set.orders.at("o-2").status, OrderStatus::kConfirmed);
+  EXPECT_EQ(set.orders.at("o-2").sweep_at, std::nullopt);
+  EXPECT_NE(set.orders.at("o-2").total_cents, 1'000'000);
+  EXPECT_EQ(set.orders.at("o-3").status, OrderStatus::kCancelling);
+  EXPECT_EQ(set.orders.at("o-3").sweep_at, kNow);
 }
 
 TEST_P(OrderStoreTest, LoadsThoseThatExistAndNothingElse) {
