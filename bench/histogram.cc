@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "absl/strings/str_format.h"
+
 namespace sagamesh::bench {
 
 // Below kSubBuckets a bucket is one microsecond wide; from there on each doubling has kSubBuckets of equal width.
@@ -40,6 +42,13 @@ absl::Duration Histogram::Percentile(double share) const {
     if (seen >= wanted) return absl::Microseconds(UpperEdge(bucket));
   }
   return absl::ZeroDuration();
+}
+
+std::string Histogram::ToJson() const {
+  const auto milliseconds = [this](double share) { return absl::ToDoubleMilliseconds(Percentile(share)); };
+  return absl::StrFormat(R"("p50_ms": %.3f, "p90_ms": %.3f, "p99_ms": %.3f, "p999_ms": %.3f, "max_ms": %.3f)",
+                         milliseconds(0.5), milliseconds(0.9), milliseconds(0.99), milliseconds(0.999),
+                         milliseconds(1));
 }
 
 }  // namespace sagamesh::bench

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "absl/time/time.h"
 
@@ -19,6 +20,9 @@ class Histogram {
 
   // The latency that `share` (0 to 1) of all stay within: the upper edge of its bucket. 0 if there are none.
   absl::Duration Percentile(double share) const;
+
+  // Members of a JSON object, in milliseconds: "p50_ms": ..., "p90_ms", "p99_ms", "p999_ms", "max_ms".
+  std::string ToJson() const;
 
  private:
   static constexpr int kSubBucketBits = 5;

@@ -39,5 +39,13 @@ TEST(Histogram, WhatIsOutOfRangeIsCountedAtItsEdge) {
   EXPECT_GE(histogram.Percentile(1), absl::Hours(1));
 }
 
+TEST(Histogram, ItsJsonHasTheFivePercentilesInMilliseconds) {
+  Histogram histogram;
+  for (int i = 0; i < 10; i++) histogram.Add(absl::Microseconds(16));
+  histogram.Add(absl::Microseconds(31));
+  EXPECT_EQ(histogram.ToJson(),
+            R"("p50_ms": 0.016, "p90_ms": 0.016, "p99_ms": 0.031, "p999_ms": 0.031, "max_ms": 0.031)");
+}
+
 }  // namespace
 }  // namespace sagamesh::bench

@@ -4,65 +4,39 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <functional>
-#include <memory>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/closed_loop.h"
-#include "coordinator/v1/coordinator.grpc.pb.h"
-#include "customers/v1/customers.grpc.pb.h"
+#include "common/status/error.h"
 
 namespace sagamesh::bench {
 namespace {
 
-constexpr int kChannels = 4;
-constexpr int kSeedCallers = 256;
-constexpr int32_t kUnitsEach = 1'000'000'000;
-constexpr uint32_t kCustomerId = 1;  // of the demo data
-constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+constexpr int kFirstCallers = 64;
 
-// A call with all that must live as long as it does; it deletes itself when it is answered.
-template <typename Request, typename Response>
-struct Call {
-  grpc::ClientContext context;
-  Request request;
-  Response response;
+// What is bought under which number. Thread-safe.
+class Purchases {
+ public:
+  Purchases(const LoadOptions& options, Random& random)
+      : skus_(options.skus), replayed_(options.replayed), random_(random) {}
 
-  // gRPC's callback, which tells `done`.
-  std::function<void(grpc::Status)> Answered(ClosedLoop::Done done) {
-    return [this, done = std::move(done)](grpc::Status status) {
-      delete this;
-      done(std::move(status));
-    };
+  Purchase Make(int64_t number) {
+    if (replayed_ == 0) return MakePurchase(number, random_.Next());
+    return MakePurchase(number % replayed_, number % replayed_);  // the same key buys the same
   }
+
+ private:
+  Purchase MakePurchase(int64_t key, uint64_t sku) const {
+    return {.idempotency_key = absl::StrCat(run_, "-", key), .sku = absl::StrCat(skus_.prefix, sku % skus_.count)};
+  }
+
+  const Skus skus_;
+  const int replayed_;
+  Random& random_;
+  const std::string run_ = absl::StrCat(absl::Hex(random_.Next(), absl::kZeroPad16));
 };
-
-// Every channel has a connection of its own.
-std::vector<std::shared_ptr<grpc::Channel>> Connect(const std::string& target) {
-  std::vector<std::shared_ptr<grpc::Channel>> channels;
-  for (int i = 0; i < kChannels; i++) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    channels.push_back(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
-  }
-  return channels;
-}
-
-template <typename Service>
-std::vector<std::unique_ptr<typename Service::Stub>> MakeStubs(
-    const std::vector<std::shared_ptr<grpc::Channel>>& channels) {
-  std::vector<std::unique_ptr<typename Service::Stub>> stubs;
-  for (const auto& channel : channels) stubs.push_back(Service::NewStub(channel));
-  return stubs;
-}
-
-absl::Status FirstError(const ClosedLoop& loop) {
-  if (std::string error = loop.first_error(); !error.empty()) return absl::InternalError(error);
-  return absl::OkStatus();
-}
 
 // User and system time of this process.
 absl::Duration CpuTime() {
@@ -76,69 +50,86 @@ void PrintLine(const std::string& line) {
   std::fflush(stdout);
 }
 
-std::string ToJson(const Tally& tally, absl::Duration wall, absl::Duration cpu) {
-  const int64_t sagas = tally.latencies.count();
-  return absl::StrFormat(
-      R"({"sagas": %d, "failed": %d, "seconds": %.3f, "p50_ms": %.3f, "p99_ms": %.3f, "driver_cpu_seconds": %.3f})",
-      sagas, tally.failed.load(), absl::ToDoubleSeconds(wall),
-      absl::ToDoubleMilliseconds(tally.latencies.Percentile(0.5)),
-      absl::ToDoubleMilliseconds(tally.latencies.Percentile(0.99)), absl::ToDoubleSeconds(cpu));
+struct Measured {
+  int64_t sagas = 0;
+  absl::Duration wall;
+  absl::Duration cpu;
+};
+
+// Tells when it begins and ends, and takes the time.
+class Measurement {
+ public:
+  explicit Measurement(Clock& clock) : clock_(clock), cpu_(CpuTime()), began_(clock.Now()) { PrintLine("measuring"); }
+
+  Measured End(int64_t sagas) {
+    const Measured measured{.sagas = sagas, .wall = clock_.Now() - began_, .cpu = CpuTime() - cpu_};
+    PrintLine("measured");
+    return measured;
+  }
+
+ private:
+  Clock& clock_;
+  const absl::Duration cpu_;
+  const absl::Time began_;
+};
+
+void PrintResult(const Measured& measured, const Tally& tally) {
+  PrintLine(absl::StrFormat(R"(result {"sagas": %d, "failed": %d, "seconds": %.3f, "driver_cpu_seconds": %.3f, %s})",
+                            measured.sagas, tally.failed.load(), absl::ToDoubleSeconds(measured.wall),
+                            absl::ToDoubleSeconds(measured.cpu), tally.latencies.ToJson()));
 }
 
-}  // namespace
-
-absl::Status CreateProducts(const std::string& customers, const Skus& skus, Clock& clock) {
-  using CreateCall = Call<::customers::v1::CreateProductRequest, ::customers::v1::CreateProductResponse>;
-  const auto channels = Connect(customers);
-  const auto stubs = MakeStubs<::customers::v1::StockService>(channels);
-  ClosedLoop loop(clock, [&](int caller, int64_t number, ClosedLoop::Done done) {
-    if (number >= skus.count) return false;
-    auto* call = new CreateCall;
-    call->context.set_deadline(absl::ToChronoTime(clock.Now() + kCallTimeout));
-    call->request.set_sku(absl::StrCat(skus.prefix, number));
-    call->request.set_name("Measured");
-    call->request.set_price_cents(1999);
-    call->request.set_available(kUnitsEach);
-    stubs[caller % kChannels]->async()->CreateProduct(&call->context, &call->request, &call->response,
-                                                      call->Answered(std::move(done)));
+absl::Status BuyFirst(const LoadOptions& options, Purchases& purchases, Buyer& buyer, Clock& clock) {
+  ClosedLoop loop(clock, [&](int64_t number, ClosedLoop::Done done) {
+    if (number >= options.replayed) return false;
+    buyer.Buy(purchases.Make(number), std::move(done));
     return true;
   });
-  loop.Start(std::min(kSeedCallers, skus.count));
-  loop.Drain();
-  return FirstError(loop);
+  loop.Start(std::min(kFirstCallers, options.replayed));
+  return loop.Drain();
 }
 
-absl::Status RunLoad(const LoadOptions& options, Clock& clock, Random& random) {
-  using OrderCall = Call<::coordinator::v1::ProcessOrderRequest, ::coordinator::v1::ProcessOrderResponse>;
-  const auto channels = Connect(options.coordinator);
-  const auto stubs = MakeStubs<::coordinator::v1::CoordinatorService>(channels);
-  const std::string run = absl::StrCat(absl::Hex(random.Next(), absl::kZeroPad16));
-  ClosedLoop loop(clock, [&](int caller, int64_t number, ClosedLoop::Done done) {
-    auto* call = new OrderCall;
-    call->context.set_deadline(absl::ToChronoTime(clock.Now() + kCallTimeout));
-    call->context.AddMetadata("idempotency-key", absl::StrCat(run, "-", number));
-    call->request.set_customer_id(kCustomerId);
-    auto* item = call->request.add_items();
-    item->set_sku(absl::StrCat(options.skus.prefix, random.Next() % options.skus.count));
-    item->set_quantity(1);
-    stubs[caller % kChannels]->async()->ProcessOrder(&call->context, &call->request, &call->response,
-                                                     call->Answered(std::move(done)));
+absl::Status RunClosed(const LoadOptions& options, Purchases& purchases, Buyer& buyer, Clock& clock) {
+  ClosedLoop loop(clock, [&](int64_t number, ClosedLoop::Done done) {
+    buyer.Buy(purchases.Make(number), std::move(done));
     return true;
   });
   Tally tally;
   loop.Start(options.callers);
   clock.SleepFor(options.warmup);
-  PrintLine("measuring");
-  const absl::Duration cpu = CpuTime();
-  const absl::Time began = clock.Now();
+  Measurement measurement(clock);
   loop.CountInto(&tally);
   clock.SleepFor(options.duration);
   loop.CountInto(nullptr);
-  const absl::Duration wall = clock.Now() - began;
-  PrintLine(absl::StrCat("measured ", ToJson(tally, wall, CpuTime() - cpu)));
+  const Measured measured = measurement.End(tally.latencies.count());
   loop.Stop();
-  loop.Drain();
-  return FirstError(loop);
+  absl::Status status = loop.Drain();
+  PrintResult(measured, tally);
+  return status;
+}
+
+absl::Status RunOpen(const LoadOptions& options, Purchases& purchases, Buyer& buyer, Clock& clock, Random& random) {
+  OpenLoop loop(clock, random, *options.open,
+                [&](int64_t number, OpenLoop::Done done) { buyer.Buy(purchases.Make(number), std::move(done)); });
+  Tally tally;
+  const absl::Time begin = clock.Now() + options.warmup;
+  absl::Status status = loop.Send(begin, nullptr);
+  Measurement measurement(clock);
+  const int64_t before = loop.succeeded();
+  if (status.ok()) status = loop.Send(begin + options.duration, &tally);
+  const Measured measured = measurement.End(loop.succeeded() - before);
+  status.Update(loop.Drain());
+  PrintResult(measured, tally);
+  return status;
+}
+
+}  // namespace
+
+absl::Status RunLoad(const LoadOptions& options, Buyer& buyer, Clock& clock, Random& random) {
+  Purchases purchases(options, random);
+  SAGAMESH_RETURN_IF_ERROR(BuyFirst(options, purchases, buyer, clock));
+  if (options.open.has_value()) return RunOpen(options, purchases, buyer, clock, random);
+  return RunClosed(options, purchases, buyer, clock);
 }
 
 }  // namespace sagamesh::bench

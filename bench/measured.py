@@ -1,9 +1,7 @@
-"""A Sagamesh that is measured: its three C++ services on loopback, over files or over a private database server."""
+"""A Sagamesh that is measured: its processes on loopback, over files or over a private database server."""
 
 import contextlib
-import os
 import pathlib
-import resource
 import sys
 import time
 
@@ -18,7 +16,6 @@ from stack import DATABASES, Server, Stack  # noqa: E402
 HEALTHY_SECONDS_MAX = 60
 # HealthCheckResponse{status: SERVING} on the wire.
 HEALTH_SERVING = b"\x08\x01"
-TICKS = os.sysconf("SC_CLK_TCK")
 # What a commit costs, and what is kept in memory: the server's own defaults, unless they are not durable.
 SETTINGS = ("innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog", "innodb_flush_method", "innodb_doublewrite",
             "innodb_buffer_pool_size", "innodb_log_file_size", "innodb_redo_log_capacity")
@@ -49,40 +46,28 @@ def describe(server):
     return f"{server.name} {version}: " + ", ".join(f"{name}={found[name]}" for name in SETTINGS if name in found)
 
 
+def database_urls(directory, databases):
+    """With {} in the place of a service's name. `databases`: as own_databases."""
+    return f"sqlite:{directory}/{{}}.db" if databases is None else databases.url("{}")
+
+
 def own_databases(server):
     """Databases of one's own, to create and to drop; None: files."""
     return None if server is None else Server(f"127.0.0.1:{server.port}")
 
 
-def process_cpu_seconds(pid):
-    """User and system time so far."""
-    after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(after_name[11]) + int(after_name[12])) / TICKS
-
-
-def machine_cpu_seconds():
-    """What all processes of the machine have used so far."""
-    user, nice, system, _, _, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / TICKS
-
-
-def children_cpu_seconds():
-    """What the children that have ended used."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 class MeasuredStack(Stack):
-    """Clients speak gRPC, so there is no gateway, and no faults."""
+    """The services without faults, and the gateway only if clients speak REST."""
 
-    def __init__(self, directory, server):
+    def __init__(self, directory, server, rest):
         super().__init__(directory, faults=False, server=own_databases(server))
         self.measured_server = server
+        self.measured_names = [*DATABASES, *(["gateway"] if rest else [])]
 
     def start(self):
-        self.launch(*DATABASES)
+        self.launch(*self.measured_names)
         deadline = time.monotonic() + HEALTHY_SECONDS_MAX
-        while not all(self.is_serving(name) for name in DATABASES):
+        while not all(self.is_serving(name) for name in self.measured_names):
             for name, process in self.processes.items():
                 if process.poll() is not None:
                     raise RuntimeError(f"{name} ended: {(self.directory / f'{name}.log').read_text()[-2000:]}")
@@ -91,7 +76,12 @@ class MeasuredStack(Stack):
             time.sleep(0.05)
         return self
 
+    def database_urls(self):
+        return database_urls(self.directory, self.server)
+
     def is_serving(self, name):
+        if name == "gateway":
+            return self.healthy()
         with self.channel(name) as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")  # bytes in, bytes out
             try:
@@ -99,14 +89,9 @@ class MeasuredStack(Stack):
             except grpc.RpcError:
                 return False
 
-    def cpu_seconds(self):
+    def pids(self):
         """Of each process, the database server's too."""
         pids = {name: process.pid for name, process in self.processes.items()}
         if self.measured_server is not None:
             pids["server"] = self.measured_server.process.pid
-        return {name: process_cpu_seconds(pid) for name, pid in pids.items()}
-
-    def batches(self):
-        """Per process: commits of all group-commit queues so far, and the operations in them."""
-        return {name: (self.metric(name, "sagamesh_batch_commits_total"),
-                       self.metric(name, "sagamesh_batch_operations_total")) for name in DATABASES}
+        return pids

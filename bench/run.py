@@ -1,9 +1,10 @@
-"""Runs bench_floor and bench_load against a stack of its own and prints a table; scripts/bench builds and calls it.
+"""Measures a stack of its own and prints a report; scripts/bench builds, calls it, and tells the options.
 
 Everything is on loopback, bounded in time and count, and stopped by its pid. Exits 1 if a call failed.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,129 +13,82 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
-from measured import (MeasuredStack, children_cpu_seconds, describe, engine, machine_cpu_seconds, own_databases,
-                      process_cpu_seconds)
-from stack import BIN, DATABASES, Server
-
-SEED_SECONDS_MAX = 300
-FLOOR_SECONDS_MAX = 10
-
-
-def measure_floor(options, directory, server, skus):
-    """What the store takes by hand-made SQL."""
-    floor_directory = directory / f"floor-{skus}"
-    floor_directory.mkdir()
-    databases = own_databases(server)
-    url = f"sqlite:{floor_directory}/{{}}.db"
-    if databases is not None:
-        databases.create_databases()
-        url = databases.url("{}")
-    seconds = min(options.seconds, FLOOR_SECONDS_MAX)
-    began, machine, own = time.monotonic(), machine_cpu_seconds(), children_cpu_seconds()
-    serving = 0 if server is None else process_cpu_seconds(server.process.pid)
-    output = subprocess.run(
-        [BIN / "bench_floor", f"--db={url}", f"--skus={skus}", f"--warmup={options.warmup}s", f"--duration={seconds}s"],
-        check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + options.warmup + 60,
-        env={**os.environ, "SAGAMESH_DB_PASSWORD": Server.PASSWORD}).stdout
-    ours = children_cpu_seconds() - own
-    if server is not None:
-        ours += process_cpu_seconds(server.process.pid) - serving
-    others = machine_cpu_seconds() - machine - ours
-    result = json.loads(output)
-    result.update(skus=skus, others_share=max(others, 0) / ((time.monotonic() - began) * os.cpu_count()))
-    shutil.rmtree(floor_directory)
-    if databases is not None:
-        databases.drop_databases()
-    return result
+from measured import MeasuredStack, describe, engine
+from lines import lines_of, seed, store, workloads_of
+from recovery import RecoveryLine
+from report import markdown
+from summary import compare, relate, summarize
+from svg import plot
 
 
-def seed(options, stack, prefix, skus):
-    subprocess.run(
-        [BIN / "bench_load", "--seed-products", f"--customers={stack.address('customers')}",
-         f"--sku-prefix={prefix}", f"--skus={skus}"], check=True, timeout=SEED_SECONDS_MAX)
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What a line is measured with. `server`: None for files."""
+
+    options: argparse.Namespace
+    directory: pathlib.Path
+    server: object
+    stack: MeasuredStack
 
 
-def measure(options, stack, prefix, skus, callers):
-    """One line of the table."""
-    driver = subprocess.Popen(
-        [BIN / "bench_load", f"--coordinator={stack.address('coordinator')}", f"--sku-prefix={prefix}",
-         f"--skus={skus}", f"--callers={callers}", f"--warmup={options.warmup}s", f"--duration={options.seconds}s"],
-        stdout=subprocess.PIPE, text=True, start_new_session=True)
+def print_progress(number, name, values):
+    shown = [f"{values[figure]:.{digits}f} {unit}" for figure, digits, unit in (
+        ("sagas_per_second", 0, "sagas/s"), ("p50_ms", 1, "ms p50"), ("p99_ms", 1, "ms p99"),
+        ("recovery.from_kill", 1, "s from the kill to the last end")) if figure in values]
+    if "others" in values:
+        shown.append(f"{values['others'] * 100:.0f}% others' CPU")
+    print(f"run {number}: {name}: {', '.join(shown)}" + ("" if values["ok"] else "  FAILED"), flush=True)
+
+
+def measure_line(bench, line):
+    """A line that cannot be measured does not take the others with it."""
     try:
-        wait_for_line(driver, "measuring")
-        batches, machine, cpu = stack.batches(), machine_cpu_seconds(), stack.cpu_seconds()
-        line = wait_for_line(driver, "measured")
-        cpu_after, machine_after = stack.cpu_seconds(), machine_cpu_seconds()
-        batches_after = stack.batches()
-        code = driver.wait(timeout=60)
-    finally:
-        if driver.poll() is None:
-            driver.kill()
-            driver.wait()
-    result = json.loads(line.split(" ", 1)[1])
-    sagas = max(result["sagas"], 1)
-    result.update(
-        callers=callers, skus=skus, ok=code == 0 and result["failed"] == 0 and result["sagas"] > 0,
-        sagas_per_second=result["sagas"] / result["seconds"],
-        cpu_seconds_per_1000={name: (cpu_after[name] - cpu[name]) * 1000 / sagas for name in cpu},
-        operations_per_commit={
-            name: (batches_after[name][1] - batches[name][1]) / max(batches_after[name][0] - batches[name][0], 1)
-            for name in DATABASES},
-        commits_per_saga={name: (batches_after[name][0] - batches[name][0]) / sagas for name in DATABASES})
-    ours = sum(cpu_after[name] - cpu[name] for name in cpu) + result["driver_cpu_seconds"]
-    others = max(machine_after - machine - ours, 0)
-    result["others_share"] = others / (result["seconds"] * os.cpu_count())
-    result["cpu_seconds_per_1000"]["driver"] = result["driver_cpu_seconds"] * 1000 / sagas
-    return result
+        return line.measure(bench)
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        print(f"{line.name}: {error}", file=sys.stderr)
+        return {"ok": False}
 
 
-def wait_for_line(driver, word):
-    for line in driver.stdout:
-        if line.startswith(word):
-            return line
-    raise RuntimeError(f"bench_load ended (code {driver.wait()}) before it said {word!r}")
-
-
-HEADER = """\
-                                                   CPU seconds per 1,000 sagas         operations per commit      others'
-callers   skus  sagas/s  p50 ms   p99 ms  floor  coordin. orders customers server driver   coordin. orders customers    CPU"""
-
-
-def print_line(result):
-    cpu, size = result["cpu_seconds_per_1000"], result["operations_per_commit"]
-    print(f"{result['callers']:7d} {result['skus']:6d} {result['sagas_per_second']:8.0f} {result['p50_ms']:7.1f} "
-          f"{result['p99_ms']:8.1f} {result['of_floor'] * 100:5.1f}% {cpu['coordinator']:9.3f} {cpu['orders']:6.3f} "
-          f"{cpu['customers']:9.3f} {cpu.get('server', 0):6.3f} {cpu['driver']:6.3f}  {size['coordinator']:9.1f} "
-          f"{size['orders']:6.1f} {size['customers']:9.1f} {result['others_share'] * 100:5.0f}%"
-          + ("" if result["ok"] else "   FAILED"), flush=True)
+def measure(bench, lines):
+    """The lines one after the other, and that as often as there are runs."""
+    runs = []
+    for number in range(1, bench.options.runs + 1):
+        run = {}
+        for line in lines:
+            run[line.name] = measure_line(bench, line)
+            print_progress(number, line.name, run[line.name])
+        runs.append(relate(run))
+    return summarize(runs)
 
 
 def run(options, directory, server):
-    workloads = [("spread-", options.skus), ("hot-", 1)]
     db = options.db if server is None else describe(server)
-    report = {"cores": os.cpu_count(), "db": db, "floor": {}, "lines": []}
-    print(report["db"], flush=True)
-    for _, skus in workloads:
-        floor = report["floor"][skus] = measure_floor(options, directory, server, skus)
-        print(f"floor, {skus} skus: {floor['sagas_per_second']:.0f} sagas/s; "
-              f"others' CPU {floor['others_share'] * 100:.0f}%", flush=True)
-    stack = MeasuredStack(directory, server)
+    print(db, flush=True)
+    workloads = workloads_of(options)
+    stack = MeasuredStack(directory, server, options.rest)
     try:
+        if options.preload:
+            store(stack, options.preload, workloads[0])
         stack.start()
-        for prefix, skus in workloads:
-            seed(options, stack, prefix, skus)
-        print(f"\n{HEADER}", flush=True)
-        for prefix, skus in workloads:
-            for callers in options.callers:
-                result = measure(options, stack, prefix, skus, callers)
-                result["of_floor"] = result["sagas_per_second"] / report["floor"][skus]["sagas_per_second"]
-                print_line(result)
-                report["lines"].append(result)
+        for workload in workloads:
+            seed(stack, workload)
+        lines = [RecoveryLine(workloads[0], options.kill_inflight)] if options.kill_inflight else (
+            lines_of(options, workloads))
+        measured = measure(Bench(options, directory, server, stack), lines)
     finally:
         stack.stop()
-    return report
+    return {"db": db, "cores": os.cpu_count(), "runs": options.runs, "stored": options.preload, "lines": measured}
+
+
+def write(options, report):
+    """To the terminal and to the files that were asked for."""
+    text = markdown(report, compare(report["lines"], options.compare["lines"]) if options.compare else None)
+    print(f"\n{text}", flush=True)
+    for file, content in ((options.markdown, text), (options.json, json.dumps(report, indent=2) + "\n"),
+                          (options.svg, plot(report))):
+        if file:
+            file.write_text(content)
 
 
 def number(low, high, kind=int):
@@ -146,20 +100,51 @@ def number(low, high, kind=int):
     return parse
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def numbers(low, high):
+    return lambda text: [number(low, high)(one) for one in text.split(",")]
+
+
+def names(*known):
+    def parse(text):
+        if unknown := set(text.split(",")) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not of {', '.join(known)}")
+        return list(dict.fromkeys(text.split(",")))
+    return parse
+
+
+def old_report(path):
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path} is no report: {error}") from None
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(usage="scripts/bench --help", add_help=False, allow_abbrev=False)
     parser.add_argument("--db", choices=("sqlite", "mariadb", "mysql"), default="sqlite")
     parser.add_argument("--seconds", type=number(0.5, 600, float), default=10)
     parser.add_argument("--warmup", type=number(0, 60, float), default=2)
-    parser.add_argument("--callers", type=lambda text: [number(1, 4096)(n) for n in text.split(",")],
-                        default=[1, 16, 64, 256])
+    parser.add_argument("--runs", type=number(1, 100), default=1)
+    parser.add_argument("--workloads", type=names("spread", "hot", "replay"), default=["spread", "hot"])
+    parser.add_argument("--rest", action="store_true")
+    parser.add_argument("--callers", type=numbers(1, 4096), default=[1, 16, 64, 256])
+    parser.add_argument("--rate", type=numbers(1, 100_000), default=[])
+    parser.add_argument("--arrivals", choices=("poisson", "even"), default="poisson")
     parser.add_argument("--skus", type=number(2, 100_000), default=10_000)
-    parser.add_argument("--json", type=pathlib.Path)
+    # No more can be in flight.
+    parser.add_argument("--kill-inflight", type=number(1, 10_000), default=0)
+    parser.add_argument("--preload", type=number(0, 100_000_000), default=0)
+    for file in ("--markdown", "--json", "--svg"):
+        parser.add_argument(file, type=pathlib.Path)
+    parser.add_argument("--compare", type=old_report)
     parser.add_argument("--keep", action="store_true")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
     # SIGTERM ends it as Ctrl-C does: by way of the finally blocks that stop the stack.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-
     directory = pathlib.Path(tempfile.mkdtemp(prefix="sagamesh-bench-"))
     try:
         with engine(options.db, directory / "server") as server:
@@ -169,8 +154,7 @@ def main():
             print(f"kept: {directory}")
         else:
             shutil.rmtree(directory)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write(options, report)
     failed = sum(not line["ok"] for line in report["lines"])
     if failed:
         print(f"{failed} lines had failed calls", file=sys.stderr)

@@ -16,6 +16,12 @@ namespace {
 // The part of the grace that callers may wait for; the rest is left for the sagas' own ends and the lease.
 constexpr double kCallersShareOfGrace = 0.75;
 
+std::vector<std::string> ServicesOf(const std::map<std::string, std::string>& participants) {
+  std::vector<std::string> services;
+  for (const auto& [service, target] : participants) services.push_back(service);
+  return services;
+}
+
 }  // namespace
 
 Environment::Environment(const EnvironmentOptions& options, std::unique_ptr<Process> process,
@@ -30,7 +36,9 @@ Environment::Environment(const EnvironmentOptions& options, std::unique_ptr<Proc
                }),
       saga_loop_a_(MakeThreadEventLoop("sagas-a")),
       saga_loop_b_(MakeThreadEventLoop("sagas-b")),
-      step_caller_(options.participants),
+      unary_step_caller_(options.participants),
+      step_caller_({.domain = "coordinator"}, rpc::FindBatchTwins(ServicesOf(options.participants)), unary_step_caller_,
+                   process_->timers(), process_->clock(), process_->registry()),
       runtime_(options.runtime, definitions_, journal_, step_caller_, {saga_loop_a_.get(), saga_loop_b_.get()},
                process_->clock(), process_->random(), process_->registry()),
       lease_keeper_(journal_, runtime_, process_->timers(), options.journal.lease),

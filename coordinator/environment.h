@@ -7,10 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "common/exec/executor.h"
+#include "common/rpc/batching_step_caller.h"
+#include "common/rpc/grpc_step_caller.h"
 #include "common/service/process.h"
 #include "coordinator/engine/definition.h"
 #include "coordinator/journal/journal.h"
-#include "coordinator/runtime/grpc_step_caller.h"
 #include "coordinator/runtime/lease_keeper.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/service/grpc_service.h"
@@ -51,7 +52,8 @@ class Environment {
   journal::Journal journal_;
   std::unique_ptr<EventLoop> saga_loop_a_;
   std::unique_ptr<EventLoop> saga_loop_b_;
-  runtime::GrpcStepCaller step_caller_;
+  rpc::GrpcStepCaller unary_step_caller_;
+  rpc::BatchingStepCaller step_caller_;
   runtime::Runtime runtime_;
   runtime::LeaseKeeper lease_keeper_;
   PeerChanges peer_changes_;

@@ -4,10 +4,12 @@
 #include <memory>
 #include <string>
 
+#include "common/rpc/batching_step_caller.h"
+#include "common/rpc/grpc_step_caller.h"
 #include "common/service/process.h"
 #include "orders/service/grpc_service.h"
-#include "orders/service/grpc_stock_client.h"
 #include "orders/service/orders_logic.h"
+#include "orders/service/step_stock_client.h"
 
 namespace sagamesh::orders {
 
@@ -33,12 +35,18 @@ class Environment {
       : process_(std::move(process)),
         logic_(options.orders, stock_client_, process_->database(), process_->workers(), process_->timers(),
                process_->clock(), process_->random(), process_->registry()),
-        stock_client_(options.customers),
+        unary_step_caller_({{kStockService, options.customers}}),
+        step_caller_({.domain = "orders"}, rpc::FindBatchTwins({kStockService}), unary_step_caller_, process_->timers(),
+                     process_->clock(), process_->registry()),
+        stock_client_(step_caller_),
         orders_service_(process_->edge(), logic_) {}
 
   std::unique_ptr<Process> process_;
   OrdersLogic logic_;
-  GrpcStockClient stock_client_;  // after the logic: its calls under way end before the logic does
+  // After the logic: its calls under way end before the logic does.
+  rpc::GrpcStepCaller unary_step_caller_;
+  rpc::BatchingStepCaller step_caller_;
+  StepStockClient stock_client_;
   GrpcOrdersService orders_service_;
 };
 

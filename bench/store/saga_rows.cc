@@ -64,16 +64,8 @@ class CoordinatorRows final : public SagaRows {
 
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
-    std::vector<sql::Value> keys;
-    for (const FloorSaga& saga : sagas) {
-      keys.insert(keys.end(), {Hash(saga.order_id), std::string(), std::string("process_order"), int64_t{2},
-                               saga.idempotency_key, Hash(saga.saga_id), saga.saga_id, int64_t{1}, now_ms});
-    }
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "saga_keys",
-                                           {"key_hash", "principal", "definition", "kind", "idempotency_key",
-                                            "fingerprint", "saga_id", "status", "claimed_ms"},
-                                           std::move(keys)));
+      SAGAMESH_RETURN_IF_ERROR(InsertKeys(connection, sagas, kKeyClaimed, now_ms));
       return WriteSagas(connection, sagas,
                         {.phase = 0, .open_owner = std::string(kOwner), .bytes = kSagaRecordFirstBytes}, now_ms);
     });
@@ -84,18 +76,43 @@ class CoordinatorRows final : public SagaRows {
     for (const FloorSaga& saga : sagas) hashes.push_back(Hash(saga.order_id));
     return InTransaction(connection, [&]() -> absl::Status {
       SAGAMESH_RETURN_IF_ERROR(UpdateAll(connection, "saga_keys", "status = 2", "key_hash", hashes.size(), hashes));
-      return WriteSagas(connection, sagas, {.phase = 4, .version = 2, .bytes = kSagaRecordLastBytes},
-                        absl::ToUnixMillis(now));
+      return WriteSagas(connection, sagas, kEnded, absl::ToUnixMillis(now));
+    });
+  }
+
+  absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
+    const int64_t now_ms = absl::ToUnixMillis(now);
+    return InTransaction(connection, [&]() -> absl::Status {
+      SAGAMESH_RETURN_IF_ERROR(InsertKeys(connection, sagas, kKeySettled, now_ms));
+      return WriteSagas(connection, sagas, kEnded, now_ms);
     });
   }
 
  private:
+  static constexpr int64_t kKeyClaimed = 1;
+  static constexpr int64_t kKeySettled = 2;
+
   struct Half {
     int64_t phase = 0;
     int64_t version = 1;
     sql::Value open_owner;
     int bytes = 0;
   };
+  const Half kEnded = {.phase = 4, .version = 2, .bytes = kSagaRecordLastBytes};
+
+  absl::Status InsertKeys(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t status,
+                          int64_t now_ms) {
+    std::vector<sql::Value> keys;
+    for (const FloorSaga& saga : sagas) {
+      keys.insert(keys.end(), {Hash(saga.order_id), std::string(), std::string("process_order"), int64_t{2},
+                               saga.idempotency_key, Hash(saga.saga_id), saga.saga_id, status, now_ms});
+    }
+    return sql::Insert(connection, "saga_keys",
+                       {"key_hash", "principal", "definition", "kind", "idempotency_key", "fingerprint", "saga_id",
+                        "status", "claimed_ms"},
+                       std::move(keys));
+  }
+
   absl::Status WriteSagas(sql::Connection& connection, const std::vector<FloorSaga>& sagas, const Half& half,
                           int64_t now_ms) {
     std::vector<sql::Value> rows;
@@ -118,18 +135,7 @@ class OrdersRows final : public SagaRows {
   }
 
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
-    const int64_t now_ms = absl::ToUnixMillis(now);
-    std::vector<sql::Value> rows;
-    for (const FloorSaga& saga : sagas) {
-      rows.insert(rows.end(),
-                  {saga.order_id, kCustomerId, int64_t{2}, Bytes(kLinesBytes), kPriceCents, saga.saga_id, now_ms});
-    }
-    return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kOrdersBarrierFirstBytes, now_ms));
-      return sql::Insert(connection, "orders",
-                         {"order_id", "customer_id", "status", "item_lines", "total_cents", "saga_id", "created_ms"},
-                         std::move(rows));
-    });
+    return InsertOrders(connection, sagas, kPending, kOrdersBarrierFirstBytes, absl::ToUnixMillis(now));
   }
 
   absl::Status WriteSecond(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
@@ -140,7 +146,44 @@ class OrdersRows final : public SagaRows {
       return UpdateAll(connection, "orders", "status = 3", "order_id", sagas.size(), ids);
     });
   }
+
+  absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
+    return InsertOrders(connection, sagas, kConfirmed, kOrdersBarrierLastBytes, absl::ToUnixMillis(now));
+  }
+
+ private:
+  static constexpr int64_t kPending = 2;
+  static constexpr int64_t kConfirmed = 3;
+
+  absl::Status InsertOrders(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t status,
+                            int barrier_bytes, int64_t now_ms) {
+    std::vector<sql::Value> rows;
+    for (const FloorSaga& saga : sagas) {
+      rows.insert(rows.end(),
+                  {saga.order_id, kCustomerId, status, Bytes(kLinesBytes), kPriceCents, saga.saga_id, now_ms});
+    }
+    return InTransaction(connection, [&]() -> absl::Status {
+      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, barrier_bytes, now_ms));
+      return sql::Insert(connection, "orders",
+                         {"order_id", "customer_id", "status", "item_lines", "total_cents", "saga_id", "created_ms"},
+                         std::move(rows));
+    });
+  }
 };
+
+// A product's units, or what one saga changes of them.
+struct Units {
+  int64_t available = 0;
+  int64_t reserved = 0;
+  int64_t sold = 0;
+};
+
+struct Movement {
+  absl::string_view kind;
+  Units units;
+};
+constexpr Movement kReserve = {"reserve", {.available = -1, .reserved = 1}};
+constexpr Movement kCommit = {"commit", {.reserved = -1, .sold = 1}};
 
 class CustomersRows final : public SagaRows {
  public:
@@ -152,16 +195,10 @@ class CustomersRows final : public SagaRows {
 
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
-    std::vector<sql::Value> rows;
-    for (const FloorSaga& saga : sagas) {
-      rows.insert(rows.end(), {saga.order_id, saga.saga_id, int64_t{1}, kCustomerId, Bytes(kLinesBytes), now_ms});
-    }
     return InTransaction(connection, [&]() -> absl::Status {
       SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierFirstBytes, now_ms));
-      SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "reservations",
-                                           {"order_id", "owner", "status", "customer_id", "item_lines", "updated_ms"},
-                                           std::move(rows)));
-      return Move(connection, sagas, "reserve", {.available = -1, .reserved = 1}, now_ms);
+      SAGAMESH_RETURN_IF_ERROR(InsertReservations(connection, sagas, kReserved, now_ms));
+      return Move(connection, sagas, {kReserve}, now_ms);
     });
   }
 
@@ -173,17 +210,32 @@ class CustomersRows final : public SagaRows {
       SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierLastBytes, now_ms));
       SAGAMESH_RETURN_IF_ERROR(
           UpdateAll(connection, "reservations", "status = 2, updated_ms = ?", "order_id", sagas.size(), values));
-      return Move(connection, sagas, "commit", {.reserved = -1, .sold = 1}, now_ms);
+      return Move(connection, sagas, {kCommit}, now_ms);
+    });
+  }
+
+  absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
+    const int64_t now_ms = absl::ToUnixMillis(now);
+    return InTransaction(connection, [&]() -> absl::Status {
+      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierLastBytes, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertReservations(connection, sagas, kSold, now_ms));
+      return Move(connection, sagas, {kCommit, kReserve}, now_ms);
     });
   }
 
  private:
-  // A product's units, or what one saga changes of them.
-  struct Units {
-    int64_t available = 0;
-    int64_t reserved = 0;
-    int64_t sold = 0;
-  };
+  static constexpr int64_t kReserved = 1;
+  static constexpr int64_t kSold = 2;
+
+  absl::Status InsertReservations(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t status,
+                                  int64_t now_ms) {
+    std::vector<sql::Value> rows;
+    for (const FloorSaga& saga : sagas) {
+      rows.insert(rows.end(), {saga.order_id, saga.saga_id, status, kCustomerId, Bytes(kLinesBytes), now_ms});
+    }
+    return sql::Insert(connection, "reservations",
+                       {"order_id", "owner", "status", "customer_id", "item_lines", "updated_ms"}, std::move(rows));
+  }
 
   // Nobody else writes to them, so that what they come to is known in advance.
   absl::Status WriteProducts(sql::Connection& connection, const std::map<std::string, Units>& balances) {
@@ -196,19 +248,21 @@ class CustomersRows final : public SagaRows {
                        std::move(rows));
   }
 
-  // The movements, and each product once by the sum of its movements.
-  absl::Status Move(sql::Connection& connection, const std::vector<FloorSaga>& sagas, const std::string& kind,
-                    const Units& step, int64_t now_ms) {
+  // Each saga's movements, and each product once by the sum of its movements.
+  absl::Status Move(sql::Connection& connection, const std::vector<FloorSaga>& sagas,
+                    std::initializer_list<Movement> movements_each, int64_t now_ms) {
     std::vector<sql::Value> movements;
     std::map<std::string, Units> changed;
     for (const FloorSaga& saga : sagas) {
       Units& balance = balances_.at(saga.sku);
-      balance.available += step.available;
-      balance.reserved += step.reserved;
-      balance.sold += step.sold;
+      for (const auto& [kind, units] : movements_each) {
+        balance.available += units.available;
+        balance.reserved += units.reserved;
+        balance.sold += units.sold;
+        movements.insert(movements.end(), {saga.sku, absl::StrCat(saga.order_id, "/", kind), std::string(kind),
+                                           saga.order_id, units.available, units.reserved, units.sold, now_ms});
+      }
       changed[saga.sku] = balance;
-      movements.insert(movements.end(), {saga.sku, absl::StrCat(saga.order_id, "/", kind), kind, saga.order_id,
-                                         step.available, step.reserved, step.sold, now_ms});
     }
     SAGAMESH_RETURN_IF_ERROR(WriteProducts(connection, changed));
     return sql::Insert(connection, "movements",

@@ -34,6 +34,8 @@ class SagaRows {
   virtual absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) = 0;
   virtual absl::Status WriteSecond(sql::Connection& connection, const std::vector<FloorSaga>& sagas,
                                    absl::Time now) = 0;
+  // What both come to, in one transaction.
+  virtual absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) = 0;
 };
 
 std::unique_ptr<SagaRows> MakeCoordinatorRows();

@@ -19,11 +19,13 @@ const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
 class SagaRowsTest : public ::testing::TestWithParam<Engine> {
  protected:
-  // Writes both halves of `sagas` to a database of its own.
+  // Writes `sagas` to a database of its own, the first two by halves.
   void Write(SagaRows& rows, const std::vector<FloorSaga>& sagas) {
     ASSERT_OK(rows.Prepare(*connection_, {"a", "b"}));
-    ASSERT_OK(rows.WriteFirst(*connection_, sagas, kNow));
-    ASSERT_OK(rows.WriteSecond(*connection_, sagas, kNow));
+    const std::vector<FloorSaga> by_halves(sagas.begin(), sagas.begin() + 2);
+    ASSERT_OK(rows.WriteFirst(*connection_, by_halves, kNow));
+    ASSERT_OK(rows.WriteSecond(*connection_, by_halves, kNow));
+    ASSERT_OK(rows.WriteWhole(*connection_, {sagas.begin() + 2, sagas.end()}, kNow));
   }
 
   // The first column of the first row.

@@ -33,6 +33,11 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
   // Ends all that waits: the database is away.
   void RefuseWaiting();
 
+  // What another worker begins with, if one should join; nullptr otherwise.
+  std::unique_ptr<sql::Session> TakeIdle(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void StartWorker(std::unique_ptr<sql::Session> session);
+  // Before a worker waits for what others hold: what is queued need not wait with it.
+  void HandOn();
   // A worker's turn with one session: batches until nothing waits.
   void Drain(std::unique_ptr<sql::Session> session);
   // Takes what waits, expired ones apart.
@@ -65,7 +70,9 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
   bool closed ABSL_GUARDED_BY(mutex) = false;
   std::deque<Item> accepted ABSL_GUARDED_BY(mutex);
   std::deque<Item> fresh ABSL_GUARDED_BY(mutex);
+  const size_t writers;
   std::vector<std::unique_ptr<sql::Session>> idle ABSL_GUARDED_BY(mutex);
+  absl::Time last_take ABSL_GUARDED_BY(mutex) = absl::InfinitePast();  // or when a worker was last started
 };
 
 GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database, WorkerPool& pool, Clock& clock,
@@ -87,14 +94,15 @@ GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database,
                                 {{"queue", options.name}})),
       depth(registry.Gauge("sagamesh_batch_queue_depth", "Operations that wait.", {{"queue", options.name}})),
       batch_operations(registry.Histogram("sagamesh_batch_size_operations", "Operations in a batch.",
-                                          {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"queue", options.name}})) {
-  for (int i = 0; i < database.max_writers(); i++)
-    idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
+                                          {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"queue", options.name}})),
+      writers(static_cast<size_t>(database.max_writers())) {
+  for (size_t i = 0; i < writers; i++) idle.push_back(std::make_unique<sql::Session>(database, sql::Access::kWrite));
 }
 
 void GroupCommitCore::State::Submit(Item item) {
   std::unique_ptr<sql::Session> session;
   absl::Status refusal;
+  const absl::Time now = clock.Now();
   {
     MutexLock lock(mutex);
     const bool is_new = item.priority == Priority::kNew;
@@ -108,21 +116,44 @@ void GroupCommitCore::State::Submit(Item item) {
     } else {
       (is_new ? fresh : accepted).push_back(std::move(item));
       depth.Set(static_cast<double>(waiting + 1));
-      if (!idle.empty()) {
-        session = std::move(idle.back());
-        idle.pop_back();
-      }
+      session = TakeIdle(now);
     }
   }
   if (!refusal.ok()) return item.finish(std::move(refusal));
-  if (session != nullptr) {
-    pool.Post([self = shared_from_this(), session = std::move(session)]() mutable { self->Drain(std::move(session)); });
+  if (session != nullptr) StartWorker(std::move(session));
+}
+
+std::unique_ptr<sql::Session> GroupCommitCore::State::TakeIdle(absl::Time now) {
+  if (idle.empty()) return nullptr;
+  const bool none_works = idle.size() == writers;
+  const bool batch_waits = accepted.size() + fresh.size() >= static_cast<size_t>(options.max_batch_operations);
+  const bool stands_still = now - last_take >= options.join_after;
+  if (!none_works && !batch_waits && !stands_still) return nullptr;
+  last_take = now;
+  std::unique_ptr<sql::Session> session = std::move(idle.back());
+  idle.pop_back();
+  return session;
+}
+
+void GroupCommitCore::State::StartWorker(std::unique_ptr<sql::Session> session) {
+  pool.Post([self = shared_from_this(), session = std::move(session)]() mutable { self->Drain(std::move(session)); });
+}
+
+void GroupCommitCore::State::HandOn() {
+  std::unique_ptr<sql::Session> session;
+  {
+    MutexLock lock(mutex);
+    if (closed || idle.empty() || (accepted.empty() && fresh.empty())) return;
+    session = std::move(idle.back());
+    idle.pop_back();
   }
+  StartWorker(std::move(session));
 }
 
 bool GroupCommitCore::State::Take(std::vector<Item>& batch, std::vector<Item>& expired) {
   const absl::Time now = clock.Now();
   MutexLock lock(mutex);
+  last_take = now;
   for (std::deque<Item>* queue : {&accepted, &fresh}) {
     while (!queue->empty() && batch.size() < static_cast<size_t>(options.max_batch_operations)) {
       (queue->front().deadline <= now ? expired : batch).push_back(std::move(queue->front()));
@@ -148,7 +179,7 @@ void GroupCommitCore::State::Drain(std::unique_ptr<sql::Session> session) {
       return;
     }
   }
-  pool.Post([self = shared_from_this(), session = std::move(session)]() mutable { self->Drain(std::move(session)); });
+  StartWorker(std::move(session));
 }
 
 void GroupCommitCore::State::Settle(sql::Session& session, absl::Span<Item> items) {
@@ -201,6 +232,7 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
     }
     if (!again && (status.code() != absl::StatusCode::kAborted || attempt >= options.max_attempts)) return status;
     retries.Increment();
+    HandOn();
     clock.SleepFor(backoff * random.NextDouble());
     backoff = std::min(options.retry_backoff_max, backoff * 2);
   }

@@ -23,8 +23,9 @@ namespace sagamesh {
 // Group commit: every write path of a service goes through one of these. Operations wait in a bounded queue; a worker
 // with a connection of its own takes all that waits (up to max_batch), runs one transaction for them, commits, and
 // finishes every caller. There is no linger time: a batch is what queued while the last one committed, so a lone caller
-// waits for nothing. There are as many workers as the database allows writers; their batches commit side by side, in
-// any order.
+// waits for nothing. There are as many workers as the database allows writers, and their batches commit side by side,
+// in any order; but one is enough while it keeps up, since two would only make smaller batches. Another one joins when
+// a whole batch waits, or when those at work stand still.
 //
 // Every operation must be guarded inside its transaction (by a barrier row or a conditional write), because a batch
 // whose COMMIT has an unknown outcome is run again until the outcome is known.
@@ -34,6 +35,8 @@ struct GroupCommitOptions {
   std::string domain;  // of the errors' ErrorInfo; empty: the name
   int max_batch_operations = 128;
   int max_queued_operations = 8192;
+  // Those at work stand still if none of them has taken a batch for so long.
+  absl::Duration join_after = absl::Milliseconds(20);
   // A batch that fails as a whole (ABORTED) is run again this often before it is split.
   int max_attempts = 4;
   absl::Duration retry_backoff_max = absl::Milliseconds(100);

@@ -164,6 +164,46 @@ TEST_P(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
   EXPECT_LT(batches_.size(), kCallers * kEach / 2);
 }
 
+TEST_P(GroupCommitTest, AnotherWorkerJoinsWhenAWholeBatchWaits) {
+  database_.SetMaxWriters(2);
+  Make({.max_batch_operations = 3});
+  Submit({1});
+  Submit({2});
+  EXPECT_EQ(pool_.size(), 1u) << "one worker keeps up so far";
+  Submit({3});
+  EXPECT_EQ(pool_.size(), 2u);
+  pool_.RunAll();
+  EXPECT_EQ(results_.size(), 3u);
+}
+
+TEST_P(GroupCommitTest, AnotherWorkerJoinsWhenTheFirstStandsStill) {
+  database_.SetMaxWriters(2);
+  Make({.join_after = absl::Milliseconds(20)});
+  Submit({1});
+  clock_.Advance(absl::Milliseconds(19));
+  Submit({2});
+  EXPECT_EQ(pool_.size(), 1u);
+  clock_.Advance(absl::Milliseconds(1));
+  Submit({3});
+  EXPECT_EQ(pool_.size(), 2u);
+}
+
+TEST_P(GroupCommitTest, AWorkerThatMustTryAgainHandsOnWhatWaits) {
+  database_.SetMaxWriters(2);
+  Make();
+  int runs = 0;
+  on_run_ = [&] {
+    if (runs++ > 0) return absl::OkStatus();
+    Submit({2});
+    EXPECT_EQ(pool_.size(), 0u);
+    return absl::AbortedError("deadlock");
+  };
+  Submit({1});
+  pool_.RunOne();
+  EXPECT_EQ(pool_.size(), 1u) << "nobody else was woken for the second one";
+  EXPECT_THAT(finished_, ElementsAre(1, 2));
+}
+
 TEST_P(GroupCommitTest, ARefusalByTheRuleHarmsNoOther) {
   Make();
   Submit({1});

@@ -34,6 +34,8 @@ enum class Bug {
   kDoubleApplyOnRetry,      // a repeated call does not look for its stored result
   kUnknownCommitIsSuccess,  // a COMMIT whose outcome is unknown is taken for done
 
+  kBatchAnswersShifted,  // each call of a batch is given its neighbour's answer
+
   // Orders and customers.
   kConfirmOverCancelling,  // CONFIRMED is written over CANCELLING and CANCELLED
   kRefusalUndoesBatch,     // one refusal rolls a batch back whose other callers are told that it went well

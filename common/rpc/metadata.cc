@@ -9,6 +9,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/rpc/step_context.h"
 #include "common/status/error.h"
 #include "common/uuid/uuid.h"
 
@@ -28,22 +29,11 @@ constexpr char kFaultDelay[] = "x-envoy-fault-delay-request";
 constexpr char kFaultMethod[] = "x-sagamesh-fault-method";
 constexpr char kFaultPhase[] = "x-sagamesh-fault-phase";
 
-constexpr size_t kKeyCharactersMax = 255;
-constexpr size_t kStepCharactersMax = 128;
 constexpr size_t kMethodCharactersMax = 255;
-constexpr size_t kTraceCharactersMax = 512;  // of each of the two; W3C asks that at least so many be propagated
 constexpr int kFaultDelayMsMax = 60'000;
 constexpr int kGrpcCodeMax = 16;
 
 using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
-
-bool IsPrintable(absl::string_view text, size_t characters_max) {
-  if (text.empty() || text.size() > characters_max) return false;
-  for (const char c : text) {
-    if (c < 0x20 || c > 0x7E) return false;
-  }
-  return true;
-}
 
 // "orders.v1.OrdersService/ConfirmOrder".
 bool IsMethod(absl::string_view text) {

@@ -18,6 +18,7 @@
 #include "common/rpc/call_context.h"
 #include "common/rpc/metadata.h"
 #include "common/rpc/status.h"
+#include "common/rpc/step_batch.h"
 
 namespace sagamesh::rpc {
 
@@ -53,6 +54,14 @@ class Edge {
   template <typename Request, typename Response, typename Logic>
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, absl::string_view method,
                                   const Request* request, Response* response, Logic logic);
+
+  // Runs `logic` for each call of one batch of `method` (saga/v1/batch.proto), as Unary would, but that faults come
+  // alone: a fault that names `twin`, the batch's own method, strikes it as a whole. Each call counts as one of
+  // `method`, and the batch as one of `twin`.
+  template <typename BatchRequest, typename BatchResponse, typename Logic>
+  grpc::ServerUnaryReactor* Batch(grpc::CallbackServerContext* context, absl::string_view twin,
+                                  absl::string_view method, const BatchRequest* request, BatchResponse* response,
+                                  Logic logic);
 
  private:
   class Call;
@@ -95,6 +104,22 @@ grpc::ServerUnaryReactor* Edge::Unary(grpc::CallbackServerContext* context, absl
       });
 }
 
+template <typename BatchRequest, typename BatchResponse, typename Logic>
+grpc::ServerUnaryReactor* Edge::Batch(grpc::CallbackServerContext* context, absl::string_view twin,
+                                      absl::string_view method, const BatchRequest* request, BatchResponse* response,
+                                      Logic logic) {
+  return Handle(context, twin,
+                [this, name = std::string(method), request, response, logic = std::move(logic)](const CallContext&,
+                                                                                                Finish finish) mutable {
+                  auto count = [this, name, started = options_.clock->Now()](const absl::Status& status) {
+                    Count(name, status, started);
+                  };
+                  RunStepBatch({options_.domain, *options_.clock, std::move(count)}, *request, *response,
+                               std::move(logic),
+                               [finish = std::move(finish)](absl::Status status) mutable { finish(status, {}); });
+                });
+}
+
 }  // namespace sagamesh::rpc
 
 // Overrides a callback service's unary method by logic_'s method of the same name behind edge_.
@@ -105,6 +130,16 @@ grpc::ServerUnaryReactor* Edge::Unary(grpc::CallbackServerContext* context, absl
         context, Service "/" #Method, request, response,                                                            \
         [this](const CallContext& call, const ::Package::Method##Request& wanted,                                   \
                Done<::Package::Method##Response> done) { logic_.Method(call, wanted, std::move(done)); });          \
+  }
+
+// Likewise the batch twin of such a method.
+#define SAGAMESH_BATCH(Package, Service, Twin, Method)                                                          \
+  grpc::ServerUnaryReactor* Twin(grpc::CallbackServerContext* context, const ::Package::Twin##Request* request, \
+                                 ::Package::Twin##Response* response) override {                                \
+    return edge_.Batch(                                                                                         \
+        context, Service "/" #Twin, Service "/" #Method, request, response,                                     \
+        [this](const CallContext& call, const ::Package::Method##Request& wanted,                               \
+               Done<::Package::Method##Response> done) { logic_.Method(call, wanted, std::move(done)); });      \
   }
 
 #endif  // SAGAMESH_COMMON_RPC_UNARY_H_

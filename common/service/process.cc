@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/synchronization/mutex.h"
 #include "common/exec/threads.h"
 #include "common/sql/open.h"
 #include "common/status/error.h"
@@ -42,6 +43,8 @@ absl::StatusOr<std::string> ReadPassword() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Process>> Process::Create(const ProcessOptions& options) {
+  // Debian's Abseil looks for deadlocks at every lock, gRPC's included, unless it is told not to.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   auto process = std::unique_ptr<Process>(new Process(options));
   process->random_ = MakeSystemRandom();
   sql::ServerLogin login{.allow_relaxed_durability = options.allow_relaxed_durability,

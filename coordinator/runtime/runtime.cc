@@ -18,10 +18,17 @@ using engine::SagaRecord;
 using journal::Claimed;
 using journal::ClaimOutcome;
 
+namespace {
+
+// How soon there may be room for more of the sagas that wait to be taken up.
+constexpr absl::Duration kRecoveringLookInterval = absl::Milliseconds(10);
+
+}  // namespace
+
 class Runtime::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
-       StepCaller& step_caller, const std::vector<EventLoop*>& loops, Clock& clock, Random& random,
+       rpc::StepCaller& step_caller, const std::vector<EventLoop*>& loops, Clock& clock, Random& random,
        metrics::Registry& registry)
       : shared_{
             options, definitions, journal, step_caller, clock, random, SagaMetrics(registry), InflightSagas(registry)} {
@@ -42,7 +49,7 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   SagaRecord MakeRecord(Request request);
-  void Adopt(SagaRecord record, bool recovered);
+  void Adopt(SagaRecord record, Counted recovering);
   void ParkUnknownDefinition(SagaRecord record);
   // `once`: until there are no more, beside the endless look.
   void LoadDue(bool once);
@@ -84,7 +91,7 @@ void Runtime::Impl::Claim(Request request, StartCallback done) {
                           if (claimed.ok() && claimed->outcome == ClaimOutcome::kStarted) {
                             self->shared_.options.crash_at.Reached(crash_point::kStarted);
                             self->shared_.metrics.Started();
-                            self->Adopt(claimed->saga, /*recovered=*/false);
+                            self->Adopt(claimed->saga, /*recovering=*/nullptr);
                             return done(std::move(claimed));
                           }
                           self->shared_.inflight.Leave();
@@ -101,13 +108,14 @@ void Runtime::Impl::Claim(Request request, StartCallback done) {
                         });
 }
 
-void Runtime::Impl::Adopt(SagaRecord record, bool recovered) {
+void Runtime::Impl::Adopt(SagaRecord record, Counted recovering) {
   const engine::Definition* definition = shared_.definitions.Find(record.definition);
   if (definition == nullptr) return ParkUnknownDefinition(std::move(record));
-  if (recovered) shared_.metrics.Recovered();
+  if (recovering != nullptr) shared_.metrics.Recovered();
   Shard& shard = ShardOf(record.saga_id);
-  shard.loop().Post([shard = shard.shared_from_this(), record = std::move(record), definition, recovered]() mutable {
-    shard->Adopt(std::move(record), *definition, recovered);
+  shard.loop().Post([shard = shard.shared_from_this(), record = std::move(record), definition,
+                     recovering = std::move(recovering)]() mutable {
+    shard->Adopt(std::move(record), *definition, std::move(recovering));
   });
 }
 
@@ -162,8 +170,10 @@ void Runtime::Impl::LoadDue(bool once) {
   if (draining_) return;
   // Accepted sagas go before new ones: what waits in rows has a page of room that new sagas cannot fill.
   const int room = shared_.options.max_inflight_sagas + shared_.options.due_page_sagas - shared_.inflight.count();
-  const int wanted = std::min(shared_.options.due_page_sagas, room);
-  if (wanted <= 0) return LoadDueAfter(shared_.options.due_poll_interval, once);
+  const int recovering_room = shared_.options.max_recovering_sagas - shared_.recovering;
+  const int wanted = std::min({shared_.options.due_page_sagas, room, recovering_room});
+  if (room <= 0) return LoadDueAfter(shared_.options.due_poll_interval, once);
+  if (wanted <= 0) return LoadDueAfter(kRecoveringLookInterval, once);
   shared_.journal.LoadDue(
       wanted, [self = shared_from_this(), wanted, once](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
         self->DueLoaded(wanted, once, std::move(records));
@@ -175,7 +185,7 @@ void Runtime::Impl::DueLoaded(int wanted, bool once, absl::StatusOr<std::vector<
   const int loaded = static_cast<int>(records->size());
   for (SagaRecord& record : *records) {
     shared_.inflight.Enter();
-    Adopt(std::move(record), /*recovered=*/true);
+    Adopt(std::move(record), Count(shared_.recovering));
   }
   if (loaded == wanted) return LoadDueAfter(absl::ZeroDuration(), once);
   if (!once) WaitForDeferred(absl::ZeroDuration());
@@ -199,7 +209,7 @@ void Runtime::Impl::WaitForDeferred(absl::Duration waited) {
 }
 
 Runtime::Runtime(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
-                 StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
+                 rpc::StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
                  metrics::Registry& registry)
     : impl_(std::make_shared<Impl>(options, definitions, journal, step_caller, loops, clock, random, registry)) {}
 

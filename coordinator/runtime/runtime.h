@@ -14,11 +14,12 @@
 #include "common/metrics/metrics.h"
 #include "common/random/random.h"
 #include "common/rpc/call_context.h"
+#include "common/rpc/step_caller.h"
 #include "coordinator/engine/command.h"
 #include "coordinator/engine/definition.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/journal/journal.h"
-#include "coordinator/runtime/step_caller.h"
+
 #include "coordinator/runtime/waiters.h"
 
 namespace sagamesh::runtime {
@@ -34,6 +35,9 @@ struct RuntimeOptions {
   absl::Duration due_poll_interval = absl::Seconds(1);
   absl::Duration due_poll_at_rest = absl::Seconds(10);
   int due_page_sagas = 256;
+  // Of the sagas that were taken up from their rows, how many are in memory at a time: all that a dead replica left,
+  // taken up at once, would wait for each other longer than their steps may take, and compensate.
+  int max_recovering_sagas = 1'000;
 };
 
 // Runs sagas: sharded by id over single-threaded event loops, each with the sagas that it holds in memory. It carries
@@ -56,7 +60,7 @@ class Runtime {
 
   // All references outlive the runtime; `loops` has at least one.
   Runtime(RuntimeOptions options, const engine::DefinitionSet& definitions, journal::Journal& journal,
-          StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
+          rpc::StepCaller& step_caller, std::vector<EventLoop*> loops, Clock& clock, Random& random,
           metrics::Registry& registry);
   ~Runtime();
 

@@ -20,7 +20,7 @@ using ::sagamesh::testing::IsError;
 using ::testing::HasSubstr;
 
 // Participants that answer as a test says. Thread-safe.
-class FakeSteps final : public StepCaller {
+class FakeSteps final : public rpc::StepCaller {
  public:
   using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>)>;
 
@@ -334,6 +334,22 @@ TEST_F(RuntimeTest, ARestartTakesUpWhatWasInFlightWithAHigherEpoch) {
   auto attached = coordinator_->Begin(coordinator_->Request("x"));
   steps_.Release("S/a", std::string("ok"));
   EXPECT_TRUE(attached.get()->succeeded);
+}
+
+TEST_F(RuntimeTest, WhatWasInFlightIsTakenUpAFewAtATime) {
+  steps_.Hold("S/a");
+  std::vector<std::future<absl::StatusOr<Answer>>> lost;
+  for (const char* input : {"v", "w", "x", "y", "z"}) lost.push_back(coordinator_->Begin(coordinator_->Request(input)));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 5; }));
+  options_.max_recovering_sagas = 2;
+  Restart();
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 7; }));
+  coordinator_->clock().SleepFor(absl::Milliseconds(100));
+  EXPECT_EQ(steps_.Count("S/a"), 7);
+  EXPECT_EQ(coordinator_->runtime().inflight(), 2);
+  steps_.Release("S/a", std::string("ok"));
+  ASSERT_TRUE(Eventually([&] { return steps_.Count("S/a") == 10 && coordinator_->runtime().inflight() == 0; }));
+  for (const char* input : {"v", "z"}) EXPECT_TRUE(coordinator_->Run(coordinator_->Request(input))->succeeded);
 }
 
 TEST_F(RuntimeTest, ACompensationThatFailsForLongWaitsInItsRowAndEndsWhenTheParticipantIsBack) {

@@ -22,7 +22,7 @@ constexpr absl::Duration kRowPollInterval = absl::Milliseconds(500);
 
 }  // namespace
 
-void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool recovered) {
+void Shard::Adopt(SagaRecord record, const engine::Definition& definition, Counted recovering) {
   const std::string saga_id = record.saga_id;
   if (const auto there = slots_.find(saga_id); there != slots_.end()) {
     shared_.inflight.Leave();
@@ -33,7 +33,8 @@ void Shard::Adopt(SagaRecord record, const engine::Definition& definition, bool 
   Slot& slot = slots_[saga_id];
   slot.saga = engine::Saga{};
   slot.saga.record = std::move(record);
-  slot.saga.recovered = recovered;
+  slot.saga.recovered = recovering != nullptr;
+  slot.recovering = std::move(recovering);
   // No turn is had twice: what comes late may be of a time when we had this saga before.
   slot.saga.turn = ++adoptions_ << 32;
   slot.definition = &definition;

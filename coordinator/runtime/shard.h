@@ -10,11 +10,12 @@
 #include "common/clock/clock.h"
 #include "common/exec/executor.h"
 #include "common/random/random.h"
+#include "common/rpc/step_caller.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/journal/journal.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/runtime/saga_metrics.h"
-#include "coordinator/runtime/step_caller.h"
+
 #include "coordinator/runtime/waiters.h"
 
 namespace sagamesh::runtime {
@@ -24,15 +25,26 @@ struct Shared {
   const RuntimeOptions options;
   const engine::DefinitionSet& definitions;
   journal::Journal& journal;
-  StepCaller& step_caller;
+  rpc::StepCaller& step_caller;
   Clock& clock;
   Random& random;
   SagaMetrics metrics;
 
   InflightSagas inflight;
+  std::atomic<int> recovering{0};  // of those, the ones that were taken up from their rows
   // Until when sagas wait in their rows, as far as this process left them there: milliseconds since the epoch.
   std::atomic<int64_t> deferred_until_ms{0};
 };
+
+// Counts one for as long as it is held.
+struct Uncount {
+  void operator()(std::atomic<int>* count) const { --*count; }
+};
+using Counted = std::unique_ptr<std::atomic<int>, Uncount>;
+inline Counted Count(std::atomic<int>& count) {
+  ++count;
+  return Counted(&count);
+}
 
 // The sagas of one event loop. Every method runs on the loop, so there is no lock; ends of journal writes, calls and
 // reads come back to it as tasks. Kept alive by those tasks.
@@ -43,8 +55,9 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
   EventLoop& loop() { return loop_; }
 
-  // Takes a saga into memory; its place in Shared::inflight is counted already.
-  void Adopt(engine::SagaRecord record, const engine::Definition& definition, bool recovered);
+  // Takes a saga into memory; its place in Shared::inflight is counted already. `recovering`: it comes from its row;
+  // nullptr: it has just started.
+  void Adopt(engine::SagaRecord record, const engine::Definition& definition, Counted recovering);
 
   // Waits for the end of a saga, wherever it is.
   void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
@@ -59,6 +72,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   struct Slot {
     engine::Saga saga;
     const engine::Definition* definition;
+    Counted recovering;
   };
 
   // Whether the saga is still in memory as that version of its row. A write that was under way is not its own any more

@@ -23,7 +23,7 @@ namespace {
 using testing::IsError;
 
 // Orders that succeed, except where the customer is 404, who does not exist.
-class FakeOrders final : public runtime::StepCaller {
+class FakeOrders final : public rpc::StepCaller {
  public:
   void Call(const std::string& method, std::string request, const CallContext& context,
             absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) override {

@@ -33,6 +33,9 @@ class GrpcStockService final : public ::customers::v1::StockService::CallbackSer
   SAGAMESH_UNARY(customers::v1, "customers.v1.StockService", ReserveStock)
   SAGAMESH_UNARY(customers::v1, "customers.v1.StockService", CommitReservation)
   SAGAMESH_UNARY(customers::v1, "customers.v1.StockService", ReleaseReservation)
+  SAGAMESH_BATCH(customers::v1, "customers.v1.StockService", BatchReserveStock, ReserveStock)
+  SAGAMESH_BATCH(customers::v1, "customers.v1.StockService", BatchCommitReservations, CommitReservation)
+  SAGAMESH_BATCH(customers::v1, "customers.v1.StockService", BatchReleaseReservations, ReleaseReservation)
 
  private:
   rpc::Edge& edge_;

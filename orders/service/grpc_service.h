@@ -17,6 +17,9 @@ class GrpcOrdersService final : public ::orders::v1::OrdersService::CallbackServ
   SAGAMESH_UNARY(orders::v1, "orders.v1.OrdersService", ListOrders)
   SAGAMESH_UNARY(orders::v1, "orders.v1.OrdersService", ConfirmOrder)
   SAGAMESH_UNARY(orders::v1, "orders.v1.OrdersService", CancelOrder)
+  SAGAMESH_BATCH(orders::v1, "orders.v1.OrdersService", BatchCreateOrders, CreateOrder)
+  SAGAMESH_BATCH(orders::v1, "orders.v1.OrdersService", BatchConfirmOrders, ConfirmOrder)
+  SAGAMESH_BATCH(orders::v1, "orders.v1.OrdersService", BatchCancelOrders, CancelOrder)
 
  private:
   rpc::Edge& edge_;

@@ -18,6 +18,7 @@
 #include "common/status/error.h"
 #include "common/testing/engines.h"
 #include "common/testing/fake_clock.h"
+#include "common/testing/manual_loop.h"
 #include "common/testing/scripted_database.h"
 #include "common/testing/status_matchers.h"
 #include "common/uuid/uuid.h"
@@ -33,6 +34,7 @@ namespace stock_pb = ::customers::v1;
 using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::EngineName;
 using ::sagamesh::testing::FakeClock;
+using ::sagamesh::testing::ManualLoop;
 using ::sagamesh::testing::ScriptedDatabase;
 using ::sagamesh::testing::ServerEngines;
 
@@ -42,36 +44,6 @@ class CountingRandom final : public Random {
 
  private:
   uint64_t next_ = 0;
-};
-
-// Runs tasks when the test says so, in the caller's thread.
-class ManualLoop final : public EventLoop {
- public:
-  explicit ManualLoop(FakeClock& clock) : clock_(clock) {}
-  void Post(Task task) override { ready_.push_back(std::move(task)); }
-  void PostAfter(absl::Duration delay, Task task) override { timers_.emplace(clock_.Now() + delay, std::move(task)); }
-  void Shutdown() override {
-    ready_.clear();
-    timers_.clear();
-  }
-  // All that is ready or due now, and what comes of it.
-  void Run() {
-    while (true) {
-      while (!timers_.empty() && timers_.begin()->first <= clock_.Now()) {
-        ready_.push_back(std::move(timers_.begin()->second));
-        timers_.erase(timers_.begin());
-      }
-      if (ready_.empty()) return;
-      Task task = std::move(ready_.front());
-      ready_.pop_front();
-      std::move(task)();
-    }
-  }
-
- private:
-  FakeClock& clock_;
-  std::deque<Task> ready_;
-  std::multimap<absl::Time, Task> timers_;
 };
 
 // Customers as orders sees it: idempotent by order, fenced by owner and by what was released. A call takes effect in a

@@ -12,6 +12,7 @@ _PROTOS = [
     "google/rpc/code.proto",
     "google/rpc/status.proto",
     "google/rpc/error_details.proto",
+    "saga/v1/batch.proto",
     "saga/v1/options.proto",
     "saga/v1/saga.proto",
     "customers/v1/customers.proto",

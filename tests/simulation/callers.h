@@ -3,28 +3,25 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "coordinator/runtime/step_caller.h"
-#include "orders/service/stock_client.h"
+#include "common/rpc/batching_step_caller.h"
+#include "common/rpc/step_caller.h"
+#include "tests/simulation/limits.h"
 #include "tests/simulation/network.h"
+#include "tests/simulation/node.h"
 #include "tests/simulation/poison.h"
 #include "tests/simulation/process.h"
 
 namespace sagamesh::simulation {
 
-// The coordinator's way to its participants, over the simulated network; some sagas kill it on the way. Owned by the
-// coordinator's life.
-class SimStepCaller final : public runtime::StepCaller {
+// The way of a process to those that it calls, over the simulated network. Owned by its life.
+class SimStepCaller final : public rpc::StepCaller {
  public:
-  SimStepCaller(Life& life, Network& network, Poison& poison) : life_(life), network_(network), poison_(poison) {}
+  SimStepCaller(Life& life, Network& network) : life_(life), network_(network) {}
 
   void Call(const std::string& method, std::string request, const CallContext& context,
             absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) override {
-    if (life_.alive() && context.saga.has_value() && poison_.Kills(context.saga->saga_id)) {
-      life_.scheduler().Trace(life_.name(), "dies of saga ", context.saga->saga_id);
-      life_.Abort();
-    }
     network_.Call(
         &life_, method.substr(0, method.find('.')), method, std::move(request), context,
         [done = std::move(done)](absl::StatusOr<std::string> reply, ReplyInfo) mutable { done(std::move(reply)); });
@@ -33,41 +30,39 @@ class SimStepCaller final : public runtime::StepCaller {
  private:
   Life& life_;
   Network& network_;
-  Poison& poison_;
 };
 
-// The way of orders to the stock. Owned by the life of orders.
-class SimStockClient final : public orders::StockClient {
- public:
-  SimStockClient(Life& life, Network& network) : life_(life), network_(network) {}
+// In batches, as in production, to services that have twins.
+inline rpc::StepCaller& MakeBatchingCaller(Node& node, const Limits& limits, const std::vector<std::string>& services) {
+  Life& life = node.life();
+  auto& unary = life.Make<SimStepCaller>(life, node.network());
+  rpc::BatchingOptions options;
+  options.domain = life.service();
+  options.max_batch_calls = limits.batch_calls;
+  options.max_waiting_calls = limits.waiting_calls;
+  return life.Make<rpc::BatchingStepCaller>(options, rpc::FindBatchTwins(services), unary, node.timers(), life.clock(),
+                                            life.registry());
+}
 
-  void ReserveStock(const CallContext& context, const ::customers::v1::ReserveStockRequest& request,
-                    Done<::customers::v1::ReserveStockResponse> done) override {
-    Call("ReserveStock", context, request, std::move(done));
-  }
-  void CommitReservation(const CallContext& context, const ::customers::v1::CommitReservationRequest& request,
-                         Done<::customers::v1::CommitReservationResponse> done) override {
-    Call("CommitReservation", context, request, std::move(done));
-  }
-  void ReleaseReservation(const CallContext& context, const ::customers::v1::ReleaseReservationRequest& request,
-                          Done<::customers::v1::ReleaseReservationResponse> done) override {
-    Call("ReleaseReservation", context, request, std::move(done));
+// Some sagas kill the coordinator that is about to call a step of theirs.
+class PoisonedStepCaller final : public rpc::StepCaller {
+ public:
+  PoisonedStepCaller(Life& life, Poison& poison, rpc::StepCaller& step_caller)
+      : life_(life), poison_(poison), step_caller_(step_caller) {}
+
+  void Call(const std::string& method, std::string request, const CallContext& context,
+            absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) override {
+    if (life_.alive() && context.saga.has_value() && poison_.Kills(context.saga->saga_id)) {
+      life_.scheduler().Trace(life_.name(), "dies of saga ", context.saga->saga_id);
+      life_.Abort();
+    }
+    step_caller_.Call(method, std::move(request), context, std::move(done));
   }
 
  private:
-  template <typename Request, typename Response>
-  void Call(const char* method, const CallContext& context, const Request& request, Done<Response> done) {
-    network_.Call(&life_, "customers", absl::StrCat("customers.v1.StockService/", method), request.SerializeAsString(),
-                  context, [done = std::move(done)](absl::StatusOr<std::string> reply, ReplyInfo info) mutable {
-                    if (!reply.ok()) return done(reply.status(), info);
-                    Response response;
-                    response.ParseFromString(*reply);
-                    done(std::move(response), info);
-                  });
-  }
-
   Life& life_;
-  Network& network_;
+  Poison& poison_;
+  rpc::StepCaller& step_caller_;
 };
 
 }  // namespace sagamesh::simulation

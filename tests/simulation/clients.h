@@ -25,6 +25,12 @@ inline constexpr char kRestock[] = "customers.v1.StockService/Restock";
 inline constexpr char kReserveStock[] = "customers.v1.StockService/ReserveStock";
 inline constexpr char kCommitReservation[] = "customers.v1.StockService/CommitReservation";
 inline constexpr char kReleaseReservation[] = "customers.v1.StockService/ReleaseReservation";
+inline constexpr char kBatchCreateOrders[] = "orders.v1.OrdersService/BatchCreateOrders";
+inline constexpr char kBatchConfirmOrders[] = "orders.v1.OrdersService/BatchConfirmOrders";
+inline constexpr char kBatchCancelOrders[] = "orders.v1.OrdersService/BatchCancelOrders";
+inline constexpr char kBatchReserveStock[] = "customers.v1.StockService/BatchReserveStock";
+inline constexpr char kBatchCommitReservations[] = "customers.v1.StockService/BatchCommitReservations";
+inline constexpr char kBatchReleaseReservations[] = "customers.v1.StockService/BatchReleaseReservations";
 
 // What the shop starts with.
 struct Product {

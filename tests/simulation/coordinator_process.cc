@@ -38,6 +38,8 @@ void CountAtTheEnd(Life& life, Counts& counts) {
   add("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit.", "leases renewed");
   add("sagamesh_sagas_fenced_total", "Sagas dropped because another replica owns them.",
       "sagas fenced at their zombie");
+  add("sagamesh_step_batches_failed_total", "Batches that failed as a whole.", "batches that failed as a whole");
+  add("sagamesh_step_calls_alone_total", "Calls of sagas that went by no batch.", "calls that went alone");
 }
 
 }  // namespace
@@ -63,7 +65,9 @@ void BootCoordinator(Life& life, Storage& storage, Network& network, const Limit
         for (const engine::SagaRecord& saga : changed) TraceChange(life, saga);
         hub.Publish(changed, oldest_untold_ms);
       });
-  auto& caller = life.Make<SimStepCaller>(life, network, surroundings.poison);
+  rpc::StepCaller& batching =
+      MakeBatchingCaller(node, limits, {"orders.v1.OrdersService", "customers.v1.StockService"});
+  auto& caller = life.Make<PoisonedStepCaller>(life, surroundings.poison, batching);
   std::vector<EventLoop*> loops;
   for (int i = 0; i < kLoops; i++) loops.push_back(&life.MakeLoop());
   runtime::RuntimeOptions runtime_options;

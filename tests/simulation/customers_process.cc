@@ -39,6 +39,19 @@ void BootCustomers(Life& life, Storage& storage, Network& network, const Limits&
       kReleaseReservation, [&logic](const CallContext& call, const auto& request, auto done) {
         logic.ReleaseReservation(call, request, std::move(done));
       });
+  edge.Batch<pb::BatchReserveStockRequest, pb::BatchReserveStockResponse>(
+      kBatchReserveStock, kReserveStock, [&logic](const CallContext& call, const auto& request, auto done) {
+        logic.ReserveStock(call, request, std::move(done));
+      });
+  edge.Batch<pb::BatchCommitReservationsRequest, pb::BatchCommitReservationsResponse>(
+      kBatchCommitReservations, kCommitReservation, [&logic](const CallContext& call, const auto& request, auto done) {
+        logic.CommitReservation(call, request, std::move(done));
+      });
+  edge.Batch<pb::BatchReleaseReservationsRequest, pb::BatchReleaseReservationsResponse>(
+      kBatchReleaseReservations, kReleaseReservation,
+      [&logic](const CallContext& call, const auto& request, auto done) {
+        logic.ReleaseReservation(call, request, std::move(done));
+      });
   node.Serve([&node] { return customers::CustomersLogic::Open(node.database()); }, nullptr);
 }
 

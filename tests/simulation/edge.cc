@@ -5,20 +5,21 @@
 
 namespace sagamesh::simulation {
 
-void SimEdge::Listen(Network& network) {
-  network.Listen(life_, [this](const std::string& method, std::string request, CallContext call, Network::Reply reply) {
-    Handle(method, std::move(request), std::move(call), std::move(reply));
-  });
+void SimEdge::Listen() {
+  network_.Listen(life_, [this](Exchange& exchange, Network::Reply reply) { Handle(exchange, std::move(reply)); });
 }
 
-void SimEdge::Handle(const std::string& method, std::string request, CallContext call, Network::Reply reply) {
-  const auto logic = methods_.find(method);
-  if (logic == methods_.end()) return reply(absl::UnimplementedError(method), {});
-  if (life_.clock().Now() >= call.deadline) {
+void SimEdge::Handle(Exchange& exchange, Network::Reply reply) {
+  const auto logic = methods_.find(exchange.method);
+  const auto batch = batches_.find(exchange.method);
+  exchange.is_batch = batch != batches_.end();
+  if (logic == methods_.end() && !exchange.is_batch) return reply(absl::UnimplementedError(exchange.method), {});
+  if (life_.clock().Now() >= exchange.context.deadline) {
     return reply(MakeError(absl::StatusCode::kDeadlineExceeded, {domain_, "TOO_LATE"}, "the call came too late"), {});
   }
   if (absl::Status admitted = admission_(); !admitted.ok()) return reply(std::move(admitted), {});
-  Run(logic->second, method, std::move(request), std::move(call), std::move(reply));
+  if (exchange.is_batch) return batch->second(exchange, std::move(reply));
+  Run(logic->second, exchange.method, exchange.request, exchange.context, std::move(reply));
 }
 
 void SimEdge::Run(Method& logic, const std::string& method, std::string request, CallContext call,

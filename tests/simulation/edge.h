@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "common/exec/executor.h"
 #include "common/rpc/call_context.h"
+#include "common/rpc/step_batch.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/process.h"
 
@@ -20,8 +21,12 @@ namespace sagamesh::simulation {
 class SimEdge {
  public:
   // `admission` as in rpc::EdgeOptions.
-  SimEdge(Life& life, std::string domain, std::function<absl::Status()> admission)
-      : life_(life), domain_(std::move(domain)), admission_(std::move(admission)), timers_(life.MakeLoop()) {}
+  SimEdge(Life& life, Network& network, std::string domain, std::function<absl::Status()> admission)
+      : life_(life),
+        network_(network),
+        domain_(std::move(domain)),
+        admission_(std::move(admission)),
+        timers_(life.MakeLoop()) {}
 
   // `logic` is called as logic(const CallContext&, const Request&, Done<Response>).
   template <typename Request, typename Response, typename Logic>
@@ -38,19 +43,62 @@ class SimEdge {
     };
   }
 
-  void Listen(Network& network);
+  // Batches of calls of `method`, by production's own code; `logic` as above.
+  template <typename BatchRequest, typename BatchResponse, typename Logic>
+  void Batch(const std::string& twin, const std::string& method, Logic logic) {
+    using Request = std::decay_t<decltype(BatchRequest().requests(0))>;
+    using Response = std::decay_t<decltype(BatchResponse().results(0).response())>;
+    batches_[twin] = [this, method, logic = std::move(logic)](Exchange& carrier, Network::Reply reply) mutable {
+      struct Messages {
+        BatchRequest request;
+        BatchResponse response;
+      };
+      const auto messages = std::make_shared<Messages>();
+      if (!messages->request.ParseFromString(carrier.request)) {
+        return reply(absl::InternalError("simulated: malformed request"), {});
+      }
+      rpc::RunStepBatch(
+          {domain_, life_.clock(), [](const absl::Status&) {}}, messages->request, messages->response,
+          [this, &carrier, &method, &logic](const CallContext& call, const Request& request, Done<Response> done) {
+            Exchange& exchange = network_.Unpack(carrier, method, request.SerializeAsString(), call);
+            logic(call, request,
+                  Done<Response>([this, &exchange, done = std::move(done)](absl::StatusOr<Response> response,
+                                                                           ReplyInfo info) mutable {
+                    Answered(exchange, response, info);
+                    done(std::move(response), info);
+                  }));
+          },
+          [messages, reply = std::move(reply)](absl::Status status) mutable {
+            if (!status.ok()) return reply(std::move(status), {});
+            reply(messages->response.SerializeAsString(), {});
+          });
+    };
+  }
+
+  void Listen();
 
  private:
   using Method = std::function<void(const CallContext&, const std::string& bytes, Network::Reply)>;
+  using BatchMethod = std::function<void(Exchange&, Network::Reply)>;
 
-  void Handle(const std::string& method, std::string request, CallContext call, Network::Reply reply);
+  void Handle(Exchange& exchange, Network::Reply reply);
   void Run(Method& logic, const std::string& method, std::string request, CallContext call, Network::Reply reply);
+  // Notes how a call of a batch was answered.
+  template <typename Response>
+  void Answered(Exchange& exchange, const absl::StatusOr<Response>& response, ReplyInfo info) {
+    if (!life_.alive()) return;
+    exchange.reply = response.ok() ? absl::StatusOr<std::string>(response->SerializeAsString()) : response.status();
+    exchange.info = info;
+    exchange.answered = life_.scheduler().now();
+  }
 
   Life& life_;
+  Network& network_;
   const std::string domain_;
   const std::function<absl::Status()> admission_;
   EventLoop& timers_;
   std::map<std::string, Method> methods_;
+  std::map<std::string, BatchMethod> batches_;
 };
 
 }  // namespace sagamesh::simulation

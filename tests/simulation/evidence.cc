@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/error.h"
+#include "saga/v1/batch.pb.h"
 #include "tests/simulation/checkers.h"
 #include "tests/simulation/limits.h"
 
@@ -246,6 +247,26 @@ void CountReplicas(const std::vector<Answer>& history, const std::deque<Exchange
         counts["ended well: the stored response at another replica"]++;
       }
     }
+  }
+}
+
+void CountBatches(const std::deque<Exchange>& exchanges, Counts& counts) {
+  std::map<std::pair<std::string, std::string>, int> arrived;  // by method and bytes, which hold the time left
+  for (const Exchange& exchange : exchanges) {
+    if (!exchange.is_batch) continue;
+    ::saga::v1::StepBatchRequest batch;
+    batch.ParseFromString(exchange.request);
+    if (batch.requests_size() > 1) counts["batches of several calls"]++;
+    if (++arrived[{exchange.method, exchange.request}] == 2) counts["batches that came again"]++;
+    if (!exchange.reply.has_value()) {
+      counts["batches whose participant died"]++;
+      continue;
+    }
+    ::saga::v1::StepBatchResponse answer;
+    if (!exchange.reply->ok() || !answer.ParseFromString(**exchange.reply)) continue;
+    int good = 0;
+    for (const auto& result : answer.results()) good += result.has_status() ? 0 : 1;
+    if (good > 0 && good < answer.results_size()) counts["batches of good and refused calls"]++;
   }
 }
 

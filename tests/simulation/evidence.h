@@ -18,6 +18,8 @@ void CountLayer1(const Snapshot& snapshot, const std::vector<Answer>& history, c
 void CountLayer2(const Snapshot& snapshot, const std::deque<Exchange>& exchanges, Counts& counts);
 // What only several replicas do: sagas that pass from one to the other, and callers of one saga at several.
 void CountReplicas(const std::vector<Answer>& history, const std::deque<Exchange>& exchanges, Counts& counts);
+// Batches of steps, as participants got them, and what became of them.
+void CountBatches(const std::deque<Exchange>& exchanges, Counts& counts);
 // How sagas and direct orders ended, and what was refused for want of room.
 void CountEnds(const Snapshot& snapshot, const std::deque<Exchange>& exchanges, Counts& counts);
 

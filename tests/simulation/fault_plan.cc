@@ -29,6 +29,8 @@ Limits DrawLimits(Rng& rng) {
   if (rng.Chance(0.3)) limits.inflight_sagas = static_cast<int>(rng.Between(2, 8));
   if (rng.Chance(0.3)) limits.waiters_per_saga = static_cast<int>(rng.Between(1, 4));
   if (rng.Chance(0.3)) limits.changes_per_watcher = static_cast<int>(rng.Between(2, 8));
+  if (rng.Chance(0.3)) limits.batch_calls = static_cast<int>(rng.Between(1, 4));
+  if (rng.Chance(0.2)) limits.waiting_calls = static_cast<int>(rng.Between(2, 6));
   limits.compensation_wait = rng.Between(absl::Milliseconds(100), absl::Seconds(5));
   return limits;
 }

@@ -15,6 +15,9 @@ struct Limits {
   int waiters_per_saga = 1'000;
   int changes_per_watcher = 1024;
   absl::Duration compensation_wait = absl::Seconds(5);
+  // Of the steps that are called in batches.
+  int batch_calls = 128;
+  int waiting_calls = 20'000;
 };
 
 // By how much a machine's clock may be wrong.

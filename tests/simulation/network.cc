@@ -189,14 +189,22 @@ void Network::Deliver(uint64_t id, Exchange exchange, absl::Duration timeout) {
   Exchange& kept = exchanges_.back();
   // The handler may outlive its listener's entry, not its life.
   const std::shared_ptr<Handler> handler = listener->second.handler;
-  (*handler)(kept.method, kept.request, kept.context,
-             [this, id, life, &kept](absl::StatusOr<std::string> reply, ReplyInfo info) {
-               if (!life->alive()) return;
-               kept.reply = reply;
-               kept.info = info;
-               kept.answered = scheduler_.now();
-               SendReply(id, kept, std::move(reply), info);
-             });
+  (*handler)(kept, [this, id, life, &kept](absl::StatusOr<std::string> reply, ReplyInfo info) {
+    if (!life->alive()) return;
+    kept.reply = reply;
+    kept.info = info;
+    kept.answered = scheduler_.now();
+    SendReply(id, kept, std::move(reply), info);
+  });
+}
+
+Exchange& Network::Unpack(const Exchange& carrier, std::string method, std::string request, CallContext context) {
+  Exchange& call = exchanges_.emplace_back(carrier);
+  call.is_batch = false;
+  call.method = std::move(method);
+  call.request = std::move(request);
+  call.context = std::move(context);
+  return call;
 }
 
 void Network::SendReply(uint64_t id, const Exchange& exchange, absl::StatusOr<std::string> reply, ReplyInfo info) {

@@ -59,6 +59,8 @@ struct Exchange {
   absl::Time answered = absl::InfiniteFuture();
   std::string caller;  // Life::id of who called; "" for clients
   std::string callee;  // the replica that was chosen
+  // It carries a batch of calls; each that was run is an exchange of its own too.
+  bool is_batch = false;
 };
 
 // Calls between processes, as bytes. Who calls a service reaches one of its replicas, at random: mostly one that is up,
@@ -68,9 +70,9 @@ struct Exchange {
 class Network {
  public:
   using Reply = absl::AnyInvocable<void(absl::StatusOr<std::string>, ReplyInfo)>;
-  // `context.deadline` counts from the arrival, as gRPC's timeout does: a callee does not see how long a request was on
-  // its way.
-  using Handler = std::function<void(const std::string& method, std::string request, CallContext context, Reply reply)>;
+  // The exchange is kept. Its context's deadline counts from the arrival, as gRPC's timeout does: a callee does not see
+  // how long a request was on its way.
+  using Handler = std::function<void(Exchange& exchange, Reply reply)>;
 
   Network(Scheduler& scheduler, uint64_t seed) : scheduler_(scheduler), rng_(seed) {}
 
@@ -86,6 +88,9 @@ class Network {
   // `done` is dropped if the caller crashes first.
   void Call(Life* from, const std::string& to, const std::string& method, std::string request, CallContext context,
             Reply done);
+
+  // Keeps a call that came in the batch `carrier`; whoever handles it says how it was answered.
+  Exchange& Unpack(const Exchange& carrier, std::string method, std::string request, CallContext context);
 
   // From now on no message gets from `a` to `b` or back, for so long. Both are processes' names; clients are "".
   void CutFor(const std::string& a, const std::string& b, absl::Duration duration);

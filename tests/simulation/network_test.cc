@@ -30,11 +30,11 @@ class NetworkTest : public ::testing::Test {
   Process::Boot Echo(absl::Duration takes) {
     return [this, takes](Life& life) {
       EventLoop& loop = life.MakeLoop();
-      network_.Listen(
-          life, [this, &loop, takes](const std::string&, std::string request, CallContext, Network::Reply reply) {
-            handled_++;
-            loop.PostAfter(takes, [request, reply = std::move(reply)]() mutable { reply(request + "!", {}); });
-          });
+      network_.Listen(life, [this, &loop, takes](Exchange& exchange, Network::Reply reply) {
+        handled_++;
+        loop.PostAfter(takes,
+                       [request = exchange.request, reply = std::move(reply)]() mutable { reply(request + "!", {}); });
+      });
     };
   }
   void Call(absl::Duration timeout) {
@@ -123,8 +123,8 @@ TEST_F(NetworkTest, ADeadlineIsByTheClockOfWhoReadsIt) {
   absl::Time deadline;
   absl::Time now;
   Process echo(scheduler_, "echo", [&](Life& life) {
-    network_.Listen(life, [&](const std::string&, std::string, CallContext context, Network::Reply reply) {
-      deadline = context.deadline;
+    network_.Listen(life, [&](Exchange& exchange, Network::Reply reply) {
+      deadline = exchange.context.deadline;
       now = life.clock().Now();
       reply("", {});
     });
@@ -157,9 +157,7 @@ class ReplicasTest : public ::testing::Test {
     for (const std::string name : {"echo/1", "echo/2"}) {
       network_.AddReplica(name);
       replicas_.push_back(std::make_unique<Process>(scheduler_, name, [this](Life& life) {
-        network_.Listen(life, [&life](const std::string&, std::string, CallContext, Network::Reply reply) {
-          reply(life.name(), {});
-        });
+        network_.Listen(life, [&life](Exchange&, Network::Reply reply) { reply(life.name(), {}); });
       }));
       replicas_.back()->Start();
     }

@@ -13,7 +13,7 @@ Node::Node(Life& life, Storage& storage, Network& network)
       database_(storage.Open(life), life.registry()),
       workers_(life.MakePool(kWorkers)),
       timers_(life.MakeLoop()),
-      edge_(std::make_unique<SimEdge>(life, life.service(), [this] { return monitor_->Ready(); })) {}
+      edge_(std::make_unique<SimEdge>(life, network, life.service(), [this] { return monitor_->Ready(); })) {}
 
 void Node::Serve(absl::AnyInvocable<absl::Status()> open, std::function<void()> opened) {
   rpc::DatabaseMonitor::Options monitor;
@@ -28,7 +28,7 @@ void Node::Serve(absl::AnyInvocable<absl::Status()> open, std::function<void()> 
     if (life_.alive()) Die(absl::StrCat(life_.name(), " cannot go on: ", status.ToString()));
   };
   monitor_ = std::make_unique<rpc::DatabaseMonitor>(std::move(monitor), database_, workers_, timers_);
-  edge_->Listen(network_);
+  edge_->Listen();
   monitor_->Start();
 }
 

@@ -38,6 +38,7 @@ constexpr Named kBugs[] = {
     {"answer-other-payload", Bug::kAnswerOtherPayload},
     {"read-keys-unlocked", Bug::kReadKeysUnlocked},
     {"read-stock-unlocked", Bug::kReadStockUnlocked},
+    {"batch-answers-shifted", Bug::kBatchAnswersShifted},
     {"confirm-over-cancelling", Bug::kConfirmOverCancelling},
     {"refusal-undoes-batch", Bug::kRefusalUndoesBatch},
     {"reversal-keeps-stock", Bug::kReversalKeepsStock},

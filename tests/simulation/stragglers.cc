@@ -63,7 +63,8 @@ void Stragglers::SendAgain(const std::set<std::string>& unfinished) {
   const size_t calls = network_.exchanges().size();
   for (size_t i = 0; i < calls; i++) {
     Exchange call = network_.exchanges()[i];
-    if (call.from.empty() || rng_.Below(kCallsPerRepeat) != 0) continue;
+    // What a batch carried comes again by itself.
+    if (call.from.empty() || call.is_batch || rng_.Below(kCallsPerRepeat) != 0) continue;
     const auto& saga = call.context.saga;
     if (saga.has_value() && unfinished.contains(saga->saga_id)) continue;
     if (!seen.emplace(call.to, call.method, call.request, saga.has_value() ? saga->epoch : 0).second) continue;

@@ -161,6 +161,7 @@ void World::Count(const Snapshot& snapshot) {
   CountLayer1(snapshot, clients_.history(), network_.exchanges(), counts);
   CountLayer2(snapshot, network_.exchanges(), counts);
   CountReplicas(clients_.history(), network_.exchanges(), counts);
+  CountBatches(network_.exchanges(), counts);
   CountEnds(snapshot, network_.exchanges(), counts);
   operators_.Count(counts);
   const auto poisoned = snapshot.sagas.find(cluster_.poison().saga_id());

@@ -1,13 +1,13 @@
-#ifndef SAGAMESH_COORDINATOR_RUNTIME_GRPC_STEP_CALLER_H_
-#define SAGAMESH_COORDINATOR_RUNTIME_GRPC_STEP_CALLER_H_
+#ifndef SAGAMESH_COMMON_RPC_GRPC_STEP_CALLER_H_
+#define SAGAMESH_COMMON_RPC_GRPC_STEP_CALLER_H_
 
 #include <map>
 #include <memory>
 #include <string>
 
-#include "coordinator/runtime/step_caller.h"
+#include "common/rpc/step_caller.h"
 
-namespace sagamesh::runtime {
+namespace sagamesh::rpc {
 
 // Calls participants by gRPC, any method by its name (a generic stub), on one channel a target. A method of a service
 // that has no target answers UNIMPLEMENTED. The destructor cancels what is under way and waits for its end.
@@ -28,6 +28,6 @@ class GrpcStepCaller final : public StepCaller {
   std::shared_ptr<Calls> calls_;
 };
 
-}  // namespace sagamesh::runtime
+}  // namespace sagamesh::rpc
 
-#endif  // SAGAMESH_COORDINATOR_RUNTIME_GRPC_STEP_CALLER_H_
+#endif  // SAGAMESH_COMMON_RPC_GRPC_STEP_CALLER_H_

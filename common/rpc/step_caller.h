@@ -1,5 +1,5 @@
-#ifndef SAGAMESH_COORDINATOR_RUNTIME_STEP_CALLER_H_
-#define SAGAMESH_COORDINATOR_RUNTIME_STEP_CALLER_H_
+#ifndef SAGAMESH_COMMON_RPC_STEP_CALLER_H_
+#define SAGAMESH_COMMON_RPC_STEP_CALLER_H_
 
 #include <string>
 
@@ -7,9 +7,9 @@
 #include "absl/status/statusor.h"
 #include "common/rpc/call_context.h"
 
-namespace sagamesh::runtime {
+namespace sagamesh::rpc {
 
-// How the runtime reaches participants: gRPC in production, the simulated network in the simulation. Thread-safe.
+// How the steps of sagas reach participants: gRPC in production, the simulated network in the simulation. Thread-safe.
 class StepCaller {
  public:
   virtual ~StepCaller() = default;
@@ -21,6 +21,6 @@ class StepCaller {
                     absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) = 0;
 };
 
-}  // namespace sagamesh::runtime
+}  // namespace sagamesh::rpc
 
-#endif  // SAGAMESH_COORDINATOR_RUNTIME_STEP_CALLER_H_
+#endif  // SAGAMESH_COMMON_RPC_STEP_CALLER_H_

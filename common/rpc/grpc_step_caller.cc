@@ -1,4 +1,4 @@
-#include "coordinator/runtime/grpc_step_caller.h"
+#include "common/rpc/grpc_step_caller.h"
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -13,7 +13,7 @@
 #include "common/rpc/metadata.h"
 #include "common/rpc/status.h"
 
-namespace sagamesh::runtime {
+namespace sagamesh::rpc {
 namespace {
 
 // One call; deletes itself when it has ended.
@@ -40,7 +40,7 @@ std::string ToBytes(const grpc::ByteBuffer& buffer) {
 }  // namespace
 
 struct GrpcStepCaller::Participant {
-  explicit Participant(const std::string& target) : channel(rpc::MakeChannel(target)), stub(channel) {}
+  explicit Participant(const std::string& target) : channel(MakeChannel(target)), stub(channel) {}
 
   std::shared_ptr<grpc::Channel> channel;
   grpc::GenericStub stub;
@@ -72,7 +72,7 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
     return done(absl::UnimplementedError(absl::StrCat("no participant serves ", method)));
   }
   auto* call = new PendingCall;
-  rpc::WriteCallContext(context, call->context);
+  WriteCallContext(context, call->context);
   call->request = ToBuffer(request);
   {
     MutexLock lock(calls_->mutex);
@@ -87,7 +87,7 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
           calls->pending.erase(call);
         }
         absl::StatusOr<std::string> reply =
-            status.ok() ? absl::StatusOr<std::string>(ToBytes(call->response)) : rpc::FromGrpc(status);
+            status.ok() ? absl::StatusOr<std::string>(ToBytes(call->response)) : FromGrpc(status);
         // Before End lets the owner go on: the context holds the channel, which must not be destroyed in a callback.
         delete call;
         (*done)(std::move(reply));
@@ -95,4 +95,4 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
       });
 }
 
-}  // namespace sagamesh::runtime
+}  // namespace sagamesh::rpc
