@@ -126,9 +126,9 @@ void GroupCommitCore::State::Submit(Item item) {
 std::unique_ptr<sql::Session> GroupCommitCore::State::TakeIdle(absl::Time now) {
   if (idle.empty()) return nullptr;
   const bool none_works = idle.size() == writers;
-  const bool batch_waits = accepted.size() + fresh.size() >= static_cast<size_t>(options.max_batch_operations);
+  const bool many_wait = accepted.size() + fresh.size() >= static_cast<size_t>(options.join_at_operations);
   const bool stands_still = now - last_take >= options.join_after;
-  if (!none_works && !batch_waits && !stands_still) return nullptr;
+  if (!none_works && !many_wait && !stands_still) return nullptr;
   last_take = now;
   std::unique_ptr<sql::Session> session = std::move(idle.back());
   idle.pop_back();

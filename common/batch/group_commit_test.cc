@@ -164,9 +164,9 @@ TEST_P(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
   EXPECT_LT(batches_.size(), kCallers * kEach / 2);
 }
 
-TEST_P(GroupCommitTest, AnotherWorkerJoinsWhenAWholeBatchWaits) {
+TEST_P(GroupCommitTest, AnotherWorkerJoinsWhenEnoughWaits) {
   database_.SetMaxWriters(2);
-  Make({.max_batch_operations = 3});
+  Make({.join_at_operations = 3});
   Submit({1});
   Submit({2});
   EXPECT_EQ(pool_.size(), 1u) << "one worker keeps up so far";
