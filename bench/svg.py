@@ -4,7 +4,8 @@ import math
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 460, 320  # of a panel
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 56, 48  # its margins
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 64, 48  # its margins
+LEGENDS_A_ROW, LEGEND_WIDTH, LEGEND_HEIGHT = 3, 120, 16
 COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 
 
@@ -57,15 +58,15 @@ def panel(offset, title, x_title, y_title, x_axis, y_axis, series):
         parts.append(f'<line x1="{offset + LEFT}" y1="{y_of(tick):.1f}" x2="{offset + WIDTH - RIGHT}" '
                      f'y2="{y_of(tick):.1f}" class="grid"/>')
         parts.append(text(offset + LEFT - 6, y_of(tick) + 4, f"{tick:g}", "end"))
-    room = (WIDTH - LEFT) / len(series)
     for i, (name, color, dashed, points) in enumerate(series):
         style = f'stroke="{color}"' + (' stroke-dasharray="5 4"' if dashed else "")
         path = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke-width="2" {style}/>')
         parts += [f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3" fill="{color}"/>' for x, y in points]
-        legend = offset + LEFT + i * room
-        parts.append(f'<line x1="{legend:.1f}" y1="36" x2="{legend + 18:.1f}" y2="36" stroke-width="2" {style}/>')
-        parts.append(text(legend + 22, 40, name, "start"))
+        left = offset + LEFT + i % LEGENDS_A_ROW * LEGEND_WIDTH
+        middle = 34 + i // LEGENDS_A_ROW * LEGEND_HEIGHT
+        parts.append(f'<line x1="{left}" y1="{middle}" x2="{left + 18}" y2="{middle}" stroke-width="2" {style}/>')
+        parts.append(text(left + 22, middle + 4, name, "start"))
     return parts
 
 

@@ -22,6 +22,8 @@ namespace {
 
 constexpr size_t kStatementsMax = 512;
 constexpr int kNoSuchThread = 1094;  // ER_NO_SUCH_THREAD
+// A connection that was idle for less than this is as one in use: what is lost then is lost as in a transaction.
+constexpr absl::Duration kTrustedIdle = absl::Milliseconds(100);
 
 // The client library wants every thread that uses it announced.
 void AnnounceThread(::sql::Driver& driver) {
@@ -208,10 +210,28 @@ absl::Status MysqlConnection::RunPlain(const char* statement, OnError on_error) 
       .status();
 }
 
+// A session without autocommit begins a transaction by its first statement, which saves a round trip. One that was idle
+// asks all the same: what was lost since must show here, where nothing is lost by it.
 absl::Status MysqlConnection::Begin() {
-  SAGAMESH_RETURN_IF_ERROR(RunPlain("START TRANSACTION"));
+  if (!alive_) return Dead();
+  if (autocommit_) {
+    SAGAMESH_RETURN_IF_ERROR(SetAutocommit(false));
+  } else if (shared_.clock.Now() - used_ >= kTrustedIdle) {
+    SAGAMESH_RETURN_IF_ERROR(RunPlain("START TRANSACTION"));
+  }
   in_transaction_ = true;
   return absl::OkStatus();
+}
+
+// By a statement, as COMMIT below.
+absl::Status MysqlConnection::SetAutocommit(bool on) {
+  SAGAMESH_RETURN_IF_ERROR(RunPlain(on ? "SET autocommit = 1" : "SET autocommit = 0"));
+  autocommit_ = on;
+  return absl::OkStatus();
+}
+
+absl::Status MysqlConnection::CommitAlone() {
+  return in_transaction_ || autocommit_ ? absl::OkStatus() : SetAutocommit(true);
 }
 
 // By a statement: the connector's own commit() discards the server's error.
@@ -233,18 +253,20 @@ absl::Status MysqlConnection::Rollback() {
 }
 
 ::sql::PreparedStatement& MysqlConnection::Prepare(absl::string_view text, absl::Span<const Value> parameters) {
-  const std::string key(text);
-  auto found = statements_.find(key);
+  auto found = statements_.find(std::string_view(text.data(), text.size()));
   if (found == statements_.end()) {
     // Statements come in a few shapes, each with few counts of rows: what fills the cache all the same is made again.
     if (statements_.size() >= kStatementsMax) statements_.clear();
-    found = statements_.emplace(key, handle_->prepareStatement(key)).first;
+    std::string key(text);
+    std::unique_ptr<::sql::PreparedStatement> prepared(handle_->prepareStatement(key));
+    found = statements_.emplace(std::move(key), std::move(prepared)).first;
   }
   for (size_t i = 0; i < parameters.size(); i++) Bind(*found->second, static_cast<unsigned int>(i) + 1, parameters[i]);
   return *found->second;
 }
 
 absl::StatusOr<int64_t> MysqlConnection::Execute(absl::string_view statement, absl::Span<const Value> parameters) {
+  SAGAMESH_RETURN_IF_ERROR(CommitAlone());
   const absl::StatusOr<int64_t> changed = Run<int64_t>(statement, [&]() -> int64_t {
     if (!parameters.empty()) return Prepare(statement, parameters).executeUpdate();
     const std::unique_ptr<::sql::Statement> plain(handle_->createStatement());
@@ -256,6 +278,7 @@ absl::StatusOr<int64_t> MysqlConnection::Execute(absl::string_view statement, ab
 
 absl::StatusOr<std::vector<Row>> MysqlConnection::Query(absl::string_view statement,
                                                         absl::Span<const Value> parameters) {
+  SAGAMESH_RETURN_IF_ERROR(CommitAlone());
   return Run<std::vector<Row>>(statement, [&] {
     std::unique_ptr<::sql::ResultSet> result;
     if (!parameters.empty()) {

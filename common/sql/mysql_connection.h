@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -99,6 +101,9 @@ class MysqlConnection final : public Connection {
   absl::Status Failed(absl::string_view statement, const ::sql::SQLException& error);
   // Of what is not known to have failed: UNKNOWN.
   absl::Status CommitFailed(absl::string_view statement, const ::sql::SQLException& error);
+  absl::Status SetAutocommit(bool on);
+  // Outside a transaction a statement commits alone.
+  absl::Status CommitAlone();
   // From here on the server's side of the connection is unknown.
   void Lose();
   ::sql::PreparedStatement& Prepare(absl::string_view text, absl::Span<const Value> parameters);
@@ -110,7 +115,12 @@ class MysqlConnection final : public Connection {
   MysqlShared& shared_;
   const HostChoice::Place place_;
   const std::unique_ptr<::sql::Connection> handle_;
-  std::unordered_map<std::string, std::unique_ptr<::sql::PreparedStatement>> statements_;  // ends before the handle
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  // By their text; they end before the handle.
+  std::unordered_map<std::string, std::unique_ptr<::sql::PreparedStatement>, Hash, std::equal_to<>> statements_;
   bool mariadb_ = false;
   std::string process_list_;  // the table; "" until Identify
   ServerThread thread_;
@@ -118,6 +128,7 @@ class MysqlConnection final : public Connection {
   absl::Time used_;
   bool alive_ = true;
   bool in_transaction_ = false;
+  bool autocommit_ = true;  // as a login leaves it
 };
 
 }  // namespace sagamesh::sql

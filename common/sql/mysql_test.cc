@@ -158,6 +158,42 @@ TEST_P(MysqlTest, ATransactionSeesWhatOthersCommittedMeanwhile) {
   ASSERT_OK(first_->Rollback());
 }
 
+TEST_P(MysqlTest, AStatementAfterATransactionCommitsAlone) {
+  const auto second = Connect();
+  for (const char* text : {"committed", "rolled back"}) {
+    ASSERT_OK(first_->Begin());
+    ASSERT_OK(Set(*first_, 2, text));
+    ASSERT_OK(text[0] == 'c' ? first_->Commit() : first_->Rollback());
+    ASSERT_OK(Set(*first_, 1, text));
+    EXPECT_EQ(Text(*second, 1), text);
+    EXPECT_EQ(Text(*second, 2), "committed");
+  }
+}
+
+TEST_P(MysqlTest, ATransactionIsRolledBackAsAWholeHoweverItBegan) {
+  const auto second = Connect();
+  for (int i = 0; i < 3; i++) {  // the first one after the login, then in use, then after a pause
+    ASSERT_OK(first_->Begin());
+    ASSERT_OK(Set(*first_, 1, "lost"));
+    ASSERT_OK(Set(*first_, 2, "lost"));
+    EXPECT_EQ(Text(*second, 1), "one");
+    ASSERT_OK(first_->Rollback());
+    EXPECT_EQ(Text(*second, 2), "two");
+    if (i == 1) clock_.SleepFor(absl::Milliseconds(200));
+  }
+}
+
+TEST_P(MysqlTest, AConnectionThatWasLostWhileItWasIdleShowsAtBegin) {
+  const auto second = Connect();
+  const int64_t id = IdOf(*first_);
+  ASSERT_OK(first_->Begin());
+  ASSERT_OK(first_->Rollback());
+  ASSERT_OK(second->Execute(absl::StrCat("KILL ", id)));
+  clock_.SleepFor(absl::Milliseconds(200));
+  EXPECT_THAT(first_->Begin(), HasCode(StatusCode::kUnavailable));
+  EXPECT_FALSE(first_->alive());
+}
+
 TEST_P(MysqlTest, ADeadlockIsAbortedAndRollsTheWholeTransactionBack) {
   const auto second = Connect();
   ASSERT_OK(first_->Begin());
