@@ -65,32 +65,26 @@ class CoordinatorRows final : public SagaRows {
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(InsertKeys(connection, sagas, kKeyClaimed, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertKeys(connection, sagas, now_ms));
       return WriteSagas(connection, sagas,
                         {.phase = 0, .open_owner = std::string(kOwner), .bytes = kSagaRecordFirstBytes}, now_ms);
     });
   }
 
   absl::Status WriteSecond(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
-    std::vector<sql::Value> hashes;
-    for (const FloorSaga& saga : sagas) hashes.push_back(Hash(saga.order_id));
-    return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(UpdateAll(connection, "saga_keys", "status = 2", "key_hash", hashes.size(), hashes));
-      return WriteSagas(connection, sagas, kEnded, absl::ToUnixMillis(now));
-    });
+    return InTransaction(connection, [&] { return WriteSagas(connection, sagas, kEnded, absl::ToUnixMillis(now)); });
   }
 
   absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(InsertKeys(connection, sagas, kKeySettled, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertKeys(connection, sagas, now_ms));
       return WriteSagas(connection, sagas, kEnded, now_ms);
     });
   }
 
  private:
   static constexpr int64_t kKeyClaimed = 1;
-  static constexpr int64_t kKeySettled = 2;
 
   struct Half {
     int64_t phase = 0;
@@ -100,12 +94,11 @@ class CoordinatorRows final : public SagaRows {
   };
   const Half kEnded = {.phase = 4, .version = 2, .bytes = kSagaRecordLastBytes};
 
-  absl::Status InsertKeys(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t status,
-                          int64_t now_ms) {
+  absl::Status InsertKeys(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t now_ms) {
     std::vector<sql::Value> keys;
     for (const FloorSaga& saga : sagas) {
       keys.insert(keys.end(), {Hash(saga.order_id), std::string(), std::string("process_order"), int64_t{2},
-                               saga.idempotency_key, Hash(saga.saga_id), saga.saga_id, status, now_ms});
+                               saga.idempotency_key, Hash(saga.saga_id), saga.saga_id, kKeyClaimed, now_ms});
     }
     return sql::Insert(connection, "saga_keys",
                        {"key_hash", "principal", "definition", "kind", "idempotency_key", "fingerprint", "saga_id",

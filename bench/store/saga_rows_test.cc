@@ -37,10 +37,10 @@ class SagaRowsTest : public ::testing::TestWithParam<Engine> {
   std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);
 };
 
-TEST_P(SagaRowsTest, TheCoordinatorsSagasEndSucceededWithTheirKeysSettled) {
+TEST_P(SagaRowsTest, TheCoordinatorsSagasEndSucceededWithTheirKeysClaimed) {
   Write(*MakeCoordinatorRows(), sagas_);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM sagas WHERE phase = 4 AND version = 2 AND open_owner IS NULL"), 3);
-  EXPECT_EQ(Number("SELECT COUNT(*) FROM saga_keys WHERE status = 2"), 3);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM saga_keys WHERE status = 1"), 3);
 }
 
 TEST_P(SagaRowsTest, OrdersEndConfirmedBehindOneBarrierRowEach) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,9 @@ using Item = GroupCommitCore::Item;
 // A worker that has run this many batches lets others have its thread.
 constexpr int kBatchesPerTurn = 16;
 constexpr absl::Duration kBackoffInitial = absl::Milliseconds(2);
+// After a batch of so few, a worker more cannot make batches much smaller, and need not wait for what holds the first.
+constexpr size_t kFewOperations = 4;
+constexpr size_t kUnknownOperations = std::numeric_limits<size_t>::max();
 // Accepted work may queue up to this many times the limit of new work.
 constexpr size_t kAcceptedQueueFactor = 2;
 
@@ -33,7 +37,8 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
   // Ends all that waits: the database is away.
   void RefuseWaiting();
 
-  // What another worker begins with, if one should join; nullptr otherwise.
+  bool AnotherShouldJoin(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // What another worker begins with; nullptr if all work.
   std::unique_ptr<sql::Session> TakeIdle(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void StartWorker(std::unique_ptr<sql::Session> session);
   // Before a worker waits for what others hold: what is queued need not wait with it.
@@ -72,7 +77,8 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
   std::deque<Item> fresh ABSL_GUARDED_BY(mutex);
   const size_t writers;
   std::vector<std::unique_ptr<sql::Session>> idle ABSL_GUARDED_BY(mutex);
-  absl::Time last_take ABSL_GUARDED_BY(mutex) = absl::InfinitePast();  // or when a worker was last started
+  absl::Time last_take ABSL_GUARDED_BY(mutex) = absl::InfinitePast();  // of a batch, or when a worker was last started
+  size_t last_batch_operations ABSL_GUARDED_BY(mutex) = kUnknownOperations;
 };
 
 GroupCommitCore::State::State(GroupCommitOptions given, sql::Database& database, WorkerPool& pool, Clock& clock,
@@ -116,20 +122,24 @@ void GroupCommitCore::State::Submit(Item item) {
     } else {
       (is_new ? fresh : accepted).push_back(std::move(item));
       depth.Set(static_cast<double>(waiting + 1));
-      session = TakeIdle(now);
+      if (AnotherShouldJoin(now)) session = TakeIdle(now);
     }
   }
   if (!refusal.ok()) return item.finish(std::move(refusal));
   if (session != nullptr) StartWorker(std::move(session));
 }
 
-std::unique_ptr<sql::Session> GroupCommitCore::State::TakeIdle(absl::Time now) {
-  if (idle.empty()) return nullptr;
+bool GroupCommitCore::State::AnotherShouldJoin(absl::Time now) const {
   const bool none_works = idle.size() == writers;
   const bool many_wait = accepted.size() + fresh.size() >= static_cast<size_t>(options.join_at_operations);
   const bool stands_still = now - last_take >= options.join_after;
-  if (!none_works && !many_wait && !stands_still) return nullptr;
+  return none_works || many_wait || stands_still || last_batch_operations <= kFewOperations;
+}
+
+std::unique_ptr<sql::Session> GroupCommitCore::State::TakeIdle(absl::Time now) {
+  if (idle.empty()) return nullptr;
   last_take = now;
+  last_batch_operations = kUnknownOperations;
   std::unique_ptr<sql::Session> session = std::move(idle.back());
   idle.pop_back();
   return session;
@@ -143,17 +153,14 @@ void GroupCommitCore::State::HandOn() {
   std::unique_ptr<sql::Session> session;
   {
     MutexLock lock(mutex);
-    if (closed || idle.empty() || (accepted.empty() && fresh.empty())) return;
-    session = std::move(idle.back());
-    idle.pop_back();
+    if (!closed && !(accepted.empty() && fresh.empty())) session = TakeIdle(clock.Now());
   }
-  StartWorker(std::move(session));
+  if (session != nullptr) StartWorker(std::move(session));
 }
 
 bool GroupCommitCore::State::Take(std::vector<Item>& batch, std::vector<Item>& expired) {
   const absl::Time now = clock.Now();
   MutexLock lock(mutex);
-  last_take = now;
   for (std::deque<Item>* queue : {&accepted, &fresh}) {
     while (!queue->empty() && batch.size() < static_cast<size_t>(options.max_batch_operations)) {
       (queue->front().deadline <= now ? expired : batch).push_back(std::move(queue->front()));
@@ -161,7 +168,10 @@ bool GroupCommitCore::State::Take(std::vector<Item>& batch, std::vector<Item>& e
     }
   }
   depth.Set(static_cast<double>(accepted.size() + fresh.size()));
-  return !batch.empty() || !expired.empty();
+  if (batch.empty()) return !expired.empty();
+  last_take = now;
+  last_batch_operations = batch.size();
+  return true;
 }
 
 void GroupCommitCore::State::Drain(std::unique_ptr<sql::Session> session) {

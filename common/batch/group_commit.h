@@ -25,7 +25,7 @@ namespace sagamesh {
 // finishes every caller. There is no linger time: a batch is what queued while the last one committed, so a lone caller
 // waits for nothing. There are as many workers as the database allows writers, and their batches commit side by side,
 // in any order; but two that share little work only make smaller batches. Another one joins when enough waits to be
-// worth a transaction of its own, while the others wait for their disk, or when those at work stand still.
+// worth a transaction of its own, when batches are of a few operations anyway, or when those at work stand still.
 //
 // Every operation must be guarded inside its transaction (by a barrier row or a conditional write), because a batch
 // whose COMMIT has an unknown outcome is run again until the outcome is known.

@@ -188,20 +188,36 @@ TEST_P(GroupCommitTest, AnotherWorkerJoinsWhenTheFirstStandsStill) {
   EXPECT_EQ(pool_.size(), 2u);
 }
 
+TEST_P(GroupCommitTest, WhereBatchesAreSmallNobodyWaitsForAnothersLocks) {
+  database_.SetMaxWriters(2);
+  Make();
+  int runs = 0;
+  on_run_ = [&] {
+    if (runs++ == 0) {  // the first one is in its transaction
+      Submit({2});
+      EXPECT_EQ(pool_.size(), 1u);
+    }
+    return absl::OkStatus();
+  };
+  Submit({1});
+  pool_.RunAll();
+  EXPECT_EQ(results_.size(), 2u);
+}
+
 TEST_P(GroupCommitTest, AWorkerThatMustTryAgainHandsOnWhatWaits) {
   database_.SetMaxWriters(2);
   Make();
   int runs = 0;
   on_run_ = [&] {
     if (runs++ > 0) return absl::OkStatus();
-    Submit({2});
-    EXPECT_EQ(pool_.size(), 0u);
+    Submit({6});
+    EXPECT_EQ(pool_.size(), 0u) << "one worker keeps up so far";
     return absl::AbortedError("deadlock");
   };
-  Submit({1});
+  for (int id = 1; id <= 5; id++) Submit({id});
   pool_.RunOne();
-  EXPECT_EQ(pool_.size(), 1u) << "nobody else was woken for the second one";
-  EXPECT_THAT(finished_, ElementsAre(1, 2));
+  EXPECT_EQ(pool_.size(), 1u) << "nobody else was woken for the last one";
+  EXPECT_THAT(finished_, ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
 TEST_P(GroupCommitTest, ARefusalByTheRuleHarmsNoOther) {

@@ -39,6 +39,12 @@ std::string IdentityOf(const std::string& method, const SagaCall& saga) {
   return absl::StrCat(saga.saga_id, saga.op == SagaOp::kAction ? "/" : "!", saga.step, "/", method);
 }
 
+absl::StatusOr<std::string> TakeResult(::saga::v1::StepResult& result) {
+  if (result.has_response()) return std::move(*result.mutable_response());
+  const absl::Status status = FromProto(result.status());
+  return status.ok() ? absl::InternalError("the answer to a call is none") : status;
+}
+
 // What an older service says of a method that it does not know: nothing of its own.
 bool IsUnknownMethod(const absl::Status& status) {
   return absl::IsUnimplemented(status) && !GetErrorInfo(status).has_value();
@@ -295,6 +301,8 @@ void BatchingStepCaller::State::NoteFailure(const Batch& batch, const absl::Stat
     return;
   }
   failed_batches_.Increment();
+  // With words of its own the participant refused it before any call was run: none of them can be what fails it.
+  if (GetErrorInfo(status).has_value()) return;
   for (const Waiting& call : batch.calls) failed_calls_.Add(IdentityOf(call.method, *call.context.saga));
 }
 
@@ -320,10 +328,8 @@ void BatchingStepCaller::State::Ended(Batch batch, absl::StatusOr<std::string> r
       CallAlone(std::move(call));
     } else if (!reply.ok()) {
       call.done(reply.status());
-    } else if (auto& result = *response.mutable_results(static_cast<int>(i)); result.has_status()) {
-      call.done(FromProto(result.status()));
     } else {
-      call.done(std::move(*result.mutable_response()));
+      call.done(TakeResult(*response.mutable_results(static_cast<int>(i))));
     }
   }
 }

@@ -33,7 +33,7 @@ struct BatchingOptions {
   int max_compensation_batches = 1;
   // A batch that is unanswered for so long makes room for another one: its replica may hang, and there may be others.
   absl::Duration slow_after = absl::Milliseconds(100);
-  int max_slow_batches = 16;
+  int max_slow_batches = 64;
   // Of a service, that wait.
   int max_waiting_calls = 20'000;
   // How long a twin that a service does not know (an older one) is left alone.

@@ -100,8 +100,8 @@ class BatchingStepCallerTest : public ::testing::Test {
   ManualLoop loop_{clock_};
   metrics::Registry registry_;
   FakeWire wire_;
-  std::unique_ptr<BatchingStepCaller> caller_;
   std::map<std::string, absl::StatusOr<std::string>> replies_;
+  std::unique_ptr<BatchingStepCaller> caller_;  // ends what waits as it is destroyed
 };
 
 TEST_F(BatchingStepCallerTest, TheContractsSayWhichMethodHasWhichTwin) {
@@ -211,6 +211,30 @@ TEST_F(BatchingStepCallerTest, AnAnswerThatIsNoneFailsTheBatch) {
   wire_.Take().done(response.SerializeAsString());
   EXPECT_THAT(replies_.at("a"), HasCode(absl::StatusCode::kInternal));
   EXPECT_THAT(replies_.at("b"), HasCode(absl::StatusCode::kInternal));
+}
+
+TEST_F(BatchingStepCallerTest, AResultThatIsNoneFailsItsCallAlone) {
+  Call(kCreate, "a");
+  Call(kCreate, "b");
+  loop_.Run();
+  StepBatchResponse response;
+  response.add_results();
+  response.add_results()->set_response("");
+  wire_.Take().done(response.SerializeAsString());
+  EXPECT_THAT(replies_.at("a"), HasCode(absl::StatusCode::kInternal));
+  EXPECT_EQ(*replies_.at("b"), "");
+}
+
+TEST_F(BatchingStepCallerTest, WhatAParticipantRefusesBeforeItRunsAnythingIsNoCallsFault) {
+  for (int failures = 0; failures < 3; failures++) {
+    replies_.clear();
+    Call(kCreate, "a");
+    loop_.Run();
+    ASSERT_EQ(wire_.sent.size(), 1u);
+    EXPECT_EQ(wire_.sent[0].method, kCreateBatch);
+    wire_.Take().done(DatabaseUnavailable("orders"));
+    EXPECT_THAT(replies_.at("a"), IsError(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE"));
+  }
 }
 
 TEST_F(BatchingStepCallerTest, AServiceThatDoesNotKnowTheTwinIsCalledWithoutItForAWhile) {

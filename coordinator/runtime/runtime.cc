@@ -49,11 +49,12 @@ class Runtime::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   SagaRecord MakeRecord(Request request);
-  void Adopt(SagaRecord record, Counted recovering);
+  void Adopt(SagaRecord record, Recovering recovering);
   void ParkUnknownDefinition(SagaRecord record);
   // `once`: until there are no more, beside the endless look.
   void LoadDue(bool once);
-  void DueLoaded(int wanted, bool once, absl::StatusOr<std::vector<SagaRecord>> records);
+  // `places` are as many as were asked for, held meanwhile.
+  void DueLoaded(std::vector<Recovering> places, bool once, absl::StatusOr<std::vector<SagaRecord>> records);
   void LoadDueAfter(absl::Duration delay, bool once);
   void WaitForDeferred(absl::Duration waited);
   Shard& ShardOf(const std::string& saga_id) { return *shards_[std::hash<std::string>{}(saga_id) % shards_.size()]; }
@@ -108,7 +109,7 @@ void Runtime::Impl::Claim(Request request, StartCallback done) {
                         });
 }
 
-void Runtime::Impl::Adopt(SagaRecord record, Counted recovering) {
+void Runtime::Impl::Adopt(SagaRecord record, Recovering recovering) {
   const engine::Definition* definition = shared_.definitions.Find(record.definition);
   if (definition == nullptr) return ParkUnknownDefinition(std::move(record));
   if (recovering != nullptr) shared_.metrics.Recovered();
@@ -170,24 +171,27 @@ void Runtime::Impl::LoadDue(bool once) {
   if (draining_) return;
   // Accepted sagas go before new ones: what waits in rows has a page of room that new sagas cannot fill.
   const int room = shared_.options.max_inflight_sagas + shared_.options.due_page_sagas - shared_.inflight.count();
-  const int recovering_room = shared_.options.max_recovering_sagas - shared_.recovering;
+  const int recovering = static_cast<int>(shared_.recovering.use_count()) - 1;
+  const int recovering_room = shared_.options.max_recovering_sagas - recovering;
   const int wanted = std::min({shared_.options.due_page_sagas, room, recovering_room});
   if (room <= 0) return LoadDueAfter(shared_.options.due_poll_interval, once);
   if (wanted <= 0) return LoadDueAfter(kRecoveringLookInterval, once);
-  shared_.journal.LoadDue(
-      wanted, [self = shared_from_this(), wanted, once](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
-        self->DueLoaded(wanted, once, std::move(records));
-      });
+  shared_.journal.LoadDue(wanted,
+                          [self = shared_from_this(), places = std::vector<Recovering>(wanted, shared_.recovering),
+                           once](absl::StatusOr<std::vector<SagaRecord>> records) mutable {
+                            self->DueLoaded(std::move(places), once, std::move(records));
+                          });
 }
 
-void Runtime::Impl::DueLoaded(int wanted, bool once, absl::StatusOr<std::vector<SagaRecord>> records) {
+void Runtime::Impl::DueLoaded(std::vector<Recovering> places, bool once,
+                              absl::StatusOr<std::vector<SagaRecord>> records) {
   if (!records.ok()) return LoadDueAfter(shared_.options.due_poll_interval, once);
-  const int loaded = static_cast<int>(records->size());
+  const bool all = records->size() == places.size();
   for (SagaRecord& record : *records) {
     shared_.inflight.Enter();
-    Adopt(std::move(record), Count(shared_.recovering));
+    Adopt(std::move(record), shared_.recovering);
   }
-  if (loaded == wanted) return LoadDueAfter(absl::ZeroDuration(), once);
+  if (all) return LoadDueAfter(absl::ZeroDuration(), once);
   if (!once) WaitForDeferred(absl::ZeroDuration());
 }
 

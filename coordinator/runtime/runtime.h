@@ -19,7 +19,6 @@
 #include "coordinator/engine/definition.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/journal/journal.h"
-
 #include "coordinator/runtime/waiters.h"
 
 namespace sagamesh::runtime {

@@ -22,7 +22,7 @@ constexpr absl::Duration kRowPollInterval = absl::Milliseconds(500);
 
 }  // namespace
 
-void Shard::Adopt(SagaRecord record, const engine::Definition& definition, Counted recovering) {
+void Shard::Adopt(SagaRecord record, const engine::Definition& definition, Recovering recovering) {
   const std::string saga_id = record.saga_id;
   if (const auto there = slots_.find(saga_id); there != slots_.end()) {
     shared_.inflight.Leave();

@@ -15,10 +15,12 @@
 #include "coordinator/journal/journal.h"
 #include "coordinator/runtime/runtime.h"
 #include "coordinator/runtime/saga_metrics.h"
-
 #include "coordinator/runtime/waiters.h"
 
 namespace sagamesh::runtime {
+
+// Held by each saga that was taken up from its row, so that its use_count tells how many there are.
+using Recovering = std::shared_ptr<const char>;
 
 // What all shards of a runtime share. Thread-safe.
 struct Shared {
@@ -31,20 +33,11 @@ struct Shared {
   SagaMetrics metrics;
 
   InflightSagas inflight;
-  std::atomic<int> recovering{0};  // of those, the ones that were taken up from their rows
+  // Of those, the ones that were taken up from their rows each hold this; shards, and so sagas, may outlive us.
+  const Recovering recovering = std::make_shared<char>();
   // Until when sagas wait in their rows, as far as this process left them there: milliseconds since the epoch.
   std::atomic<int64_t> deferred_until_ms{0};
 };
-
-// Counts one for as long as it is held.
-struct Uncount {
-  void operator()(std::atomic<int>* count) const { --*count; }
-};
-using Counted = std::unique_ptr<std::atomic<int>, Uncount>;
-inline Counted Count(std::atomic<int>& count) {
-  ++count;
-  return Counted(&count);
-}
 
 // The sagas of one event loop. Every method runs on the loop, so there is no lock; ends of journal writes, calls and
 // reads come back to it as tasks. Kept alive by those tasks.
@@ -57,7 +50,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
 
   // Takes a saga into memory; its place in Shared::inflight is counted already. `recovering`: it comes from its row;
   // nullptr: it has just started.
-  void Adopt(engine::SagaRecord record, const engine::Definition& definition, Counted recovering);
+  void Adopt(engine::SagaRecord record, const engine::Definition& definition, Recovering recovering);
 
   // Waits for the end of a saga, wherever it is.
   void Attach(const std::string& saga_id, absl::Time deadline, AnswerCallback done);
@@ -72,7 +65,7 @@ class Shard : public std::enable_shared_from_this<Shard> {
   struct Slot {
     engine::Saga saga;
     const engine::Definition* definition;
-    Counted recovering;
+    Recovering recovering;
   };
 
   // Whether the saga is still in memory as that version of its row. A write that was under way is not its own any more
