@@ -34,15 +34,15 @@ function(sagamesh_private_proto target proto)
   target_include_directories(${target} SYSTEM PRIVATE ${generated})
 endfunction()
 
-# sagamesh_binary(name SOURCES ... DEPS ... [SERVICE]): SERVICE allocates memory by jemalloc, which takes a quarter less
+# sagamesh_binary(name SOURCES ... DEPS ... [JEMALLOC]): JEMALLOC allocates memory by it, which takes a quarter less
 # CPU in our services than glibc's malloc, whose arenas meet much that one thread allocates and another frees.
 function(sagamesh_binary name)
-  cmake_parse_arguments(ARG "SERVICE" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "JEMALLOC" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${SAGAMESH_WARNINGS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
-  if(ARG_SERVICE)
+  if(ARG_JEMALLOC)
     target_link_libraries(${name} PRIVATE ${SAGAMESH_JEMALLOC})
   endif()
   sagamesh_only_for_tests(${name})
