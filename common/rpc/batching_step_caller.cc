@@ -65,7 +65,8 @@ class FailedCalls {
     older_ = std::exchange(recent_, {});
   }
 
-  bool empty() const { return recent_.once.empty() && recent_.twice.empty() && older_.twice.empty(); }
+  // Mostly not, and then no identity need be made.
+  bool AnyTwice() const { return !recent_.twice.empty() || !older_.twice.empty(); }
 
  private:
   struct Generation {
@@ -178,9 +179,11 @@ void BatchingStepCaller::State::CallAlone(Waiting call) {
 
 BatchingStepCaller::State::Line& BatchingStepCaller::State::LineOf(const Waiting& call) {
   const SagaOp op = call.context.saga->op;
-  Line& line = lines_[{call.method.substr(0, call.method.find('/')), op}];
-  line.max_batches = op == SagaOp::kAction ? options_.max_action_batches : options_.max_compensation_batches;
-  return line;
+  const auto [line, is_new] = lines_.try_emplace({call.method.substr(0, call.method.find('/')), op});
+  if (is_new) {
+    line->second.max_batches = op == SagaOp::kAction ? options_.max_action_batches : options_.max_compensation_batches;
+  }
+  return line->second;
 }
 
 bool BatchingStepCaller::State::Enqueue(Waiting& call, absl::Status& refusal) {
@@ -188,7 +191,7 @@ bool BatchingStepCaller::State::Enqueue(Waiting& call, absl::Status& refusal) {
                          call.request.size() <= options_.max_batch_bytes && twins_.contains(call.method);
   if (!batchable) return false;
   MutexLock lock(mutex_);
-  if (!failed_calls_.empty() && failed_calls_.Twice(IdentityOf(call.method, *call.context.saga))) return false;
+  if (failed_calls_.AnyTwice() && failed_calls_.Twice(IdentityOf(call.method, *call.context.saga))) return false;
   Line& line = LineOf(call);
   Lane& lane = line.lanes[call.method];
   if (closed_) {
