@@ -23,6 +23,13 @@ build_gateway() {
   "$ROOT/gateway/build.sh" "$BIN_DIR/gateway"
 }
 
+# The simulation has a build of its own, optimized as a whole, with the planted bugs in it, all off; the caller's
+# BIN_DIR is that build's from now on.
+build_simulation() {
+  SAGAMESH_PRESET=simulation BUILD_DIR=$ROOT/build/simulation BIN_DIR=$ROOT/build/simulation/bin
+  build_cpp simulate >&2
+}
+
 # build_services: the four processes and nothing else.
 build_services() {
   build_cpp bin/customers bin/orders bin/coordinator

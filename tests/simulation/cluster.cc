@@ -102,6 +102,7 @@ void Cluster::CountFaults(Counts& counts) {
     counts["COMMIT unknown, done"] += storage.unknown_done;
     counts["COMMIT unknown, not done"] += storage.unknown_lost;
     counts["COMMIT unknown, late"] += storage.unknown_late;
+    counts["COMMIT unknown, then cut off"] += storage.cut_off_after_unknown;
     counts["slow database calls"] += storage.slow;
     counts["COMMITs to a slow disk"] += storage.slow_commits;
     counts["transactions rolled back by a crash"] += storage.rolled_back_by_crash;

@@ -29,6 +29,7 @@ constexpr Row kRows[] = {
     {"fault", "COMMIT unknown, done"},
     {"fault", "COMMIT unknown, not done"},
     {"fault", "COMMIT unknown, late"},
+    {"fault", "COMMIT unknown, then cut off"},
     {"fault", "slow database calls"},
     {"fault", "COMMITs to a slow disk"},
     {"fault", "clocks set"},

@@ -54,6 +54,7 @@ FaultPlan FaultPlan::Draw(Rng& rng) {
   plan.storage.unknown_done = Sometimes(rng, 0.1);
   plan.storage.unknown_lost = Sometimes(rng, 0.1);
   plan.storage.unknown_late = Sometimes(rng, 0.05);
+  plan.storage.cut_off_after_unknown = Sometimes(rng, 0.5);
   plan.storage.slow = Sometimes(rng, 0.05);
   plan.limits = DrawLimits(rng);
   if (rng.Chance(0.5)) plan.clock_error_max = rng.Between(absl::Milliseconds(10), kClockErrorMax);

@@ -18,7 +18,7 @@
 ABSL_FLAG(uint64_t, seed, 1, "the first seed");
 ABSL_FLAG(int64_t, seeds, 1, "how many seeds");
 ABSL_FLAG(int, processes, static_cast<int>(std::thread::hardware_concurrency()), "how many seeds at a time");
-ABSL_FLAG(int, intents, 40, "how many things the clients want");
+ABSL_FLAG(int, intents, sagamesh::simulation::WorldOptions().intents, "how many things the clients want");
 ABSL_FLAG(bool, trace, false, "print all that happens");
 ABSL_FLAG(double, drop_commits, 0,
           "planted bug: how often the customers' database forgets a COMMIT that it answered OK");

@@ -82,7 +82,7 @@ class Share {
     Report(options_, outcome, list);
     for (const auto& [name, count] : outcome.counts) absl::FPrintF(file_.get(), "count %d %s\n", count, name);
     absl::FPrintF(file_.get(), "end %d %d\n", outcome.violations.empty() ? 0 : 1,
-                  absl::ToInt64Milliseconds(outcome.to_the_end));
+                  absl::ToInt64Nanoseconds(outcome.to_the_end));
   }
 
   static void Read(const std::string& line, uint64_t& seed, Tally& tally) {
@@ -95,7 +95,7 @@ class Share {
       tally.coverage.Add({{line.substr(name, line.size() - name - 1), count}});
     }
     if (std::sscanf(line.c_str(), "end %d %lld", &failed, &count) == 2) {
-      Add(tally, seed, failed != 0, absl::Milliseconds(count), {});
+      Add(tally, seed, failed != 0, absl::Nanoseconds(count), {});
     }
   }
 

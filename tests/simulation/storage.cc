@@ -137,6 +137,8 @@ class SimConnection final : public sql::Connection {
   void Lose();
   absl::Status RollBackAborted(absl::string_view why);
   void EndTransaction();
+  // The connection is lost; COMMIT is told to be unknown.
+  absl::Status Unknown(absl::string_view what);
   // What became of a statement on the server: others may have gone on meanwhile, if it waited for a lock.
   absl::Status Ended(absl::string_view statement, absl::Span<const sql::Value> parameters, const absl::Status& status,
                      int64_t rows);
@@ -240,6 +242,15 @@ absl::StatusOr<std::vector<sql::Row>> SimConnection::Query(absl::string_view sta
   return rows;
 }
 
+absl::Status SimConnection::Unknown(absl::string_view what) {
+  Trace("COMMIT -> unknown, ", what);
+  if (storage_.rng_.Chance(storage_.faults.cut_off_after_unknown)) {
+    storage_.counts_.cut_off_after_unknown++;
+    storage_.CutOffFor(life_.name(), storage_.rng_.Between(absl::Milliseconds(500), absl::Seconds(15)));
+  }
+  return absl::UnknownError(absl::StrCat("simulated: COMMIT, ", what));
+}
+
 absl::Status SimConnection::Commit() {
   Check(!alive() || in_transaction_, "COMMIT outside of a transaction");
   const StorageFaults& faults = storage_.faults;
@@ -253,9 +264,8 @@ absl::Status SimConnection::Commit() {
     } else {
       storage_.counts_.unknown_lost++;
     }
-    Trace("COMMIT -> unknown, the database went away");
     Lose();
-    return absl::UnknownError("simulated: the database went away during COMMIT");
+    return Unknown("the database went away");
   }
   SAGAMESH_RETURN_IF_ERROR(Await("COMMIT"));
   if (storage_.slow_disk()) {
@@ -272,17 +282,15 @@ absl::Status SimConnection::Commit() {
   }
   if (rng.Chance(faults.unknown_lost)) {
     storage_.counts_.unknown_lost++;
-    Trace("COMMIT -> unknown, not done");
     Lose();
-    return absl::UnknownError("simulated: COMMIT, not done");
+    return Unknown("not done");
   }
   if (rng.Chance(faults.unknown_late)) {
     storage_.counts_.unknown_late++;
-    Trace("COMMIT -> unknown, still open");
     in_transaction_ = false;
     lost_ = true;
     storage_.CommitLater(std::move(server_), number_);
-    return absl::UnknownError("simulated: COMMIT, still open");
+    return Unknown("still open");
   }
   SAGAMESH_RETURN_IF_ERROR(server_->session.Commit());
   storage_.counts_.commits++;
@@ -290,9 +298,8 @@ absl::Status SimConnection::Commit() {
   Trace("COMMIT");
   if (rng.Chance(faults.unknown_done)) {
     storage_.counts_.unknown_done++;
-    Trace("COMMIT -> unknown, done");
     Lose();
-    return absl::UnknownError("simulated: COMMIT, done");
+    return Unknown("done");
   }
   if (!AwaitAfter()) return absl::UnknownError("the process died");
   return absl::OkStatus();

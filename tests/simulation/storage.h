@@ -26,7 +26,8 @@ struct StorageFaults {
   double unknown_done = 0;
   double unknown_lost = 0;
   double unknown_late = 0;
-  double slow = 0;  // any call takes up to `slow_max`
+  double cut_off_after_unknown = 0;  // what lost the answer stays: the process cannot find out for a while
+  double slow = 0;                   // any call takes up to `slow_max`
   absl::Duration slow_max = absl::Milliseconds(300);
   // Planted: COMMIT is rolled back and answers OK. No database does so; the checkers must see it.
   double commit_dropped = 0;
@@ -41,6 +42,7 @@ struct StorageCounts {
   int64_t unknown_done = 0;
   int64_t unknown_lost = 0;
   int64_t unknown_late = 0;
+  int64_t cut_off_after_unknown = 0;
   int64_t slow = 0;
   int64_t slow_commits = 0;
   int64_t rolled_back_by_crash = 0;

@@ -18,7 +18,7 @@
 namespace sagamesh::simulation {
 namespace {
 
-constexpr absl::Duration kFirstPhase = absl::Seconds(60);
+constexpr absl::Duration kFirstPhase = absl::Seconds(40);
 constexpr absl::Duration kSecondPhaseMax = absl::Minutes(4);
 constexpr absl::Duration kLookInterval = absl::Seconds(10);
 constexpr absl::Duration kWatchCatchUpMax = absl::Minutes(1);

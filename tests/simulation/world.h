@@ -13,7 +13,7 @@ struct WorldOptions {
   uint64_t seed = 1;
   bool print_trace = false;
   // Intents of clients in the first phase.
-  int intents = 40;
+  int intents = 24;
   // Planted: the customers' database forgets a COMMIT now and then and says OK.
   double drop_commits = 0;
 };
