@@ -1,5 +1,6 @@
 #include "bench/store/saga_rows.h"
 
+#include <initializer_list>
 #include <map>
 #include <utility>
 
@@ -16,10 +17,8 @@ namespace {
 // As large as what the services store of a saga with one line.
 constexpr int kSagaRecordFirstBytes = 100;
 constexpr int kSagaRecordLastBytes = 205;
-constexpr int kOrdersBarrierFirstBytes = 215;
-constexpr int kOrdersBarrierLastBytes = 425;
-constexpr int kCustomersBarrierFirstBytes = 165;
-constexpr int kCustomersBarrierLastBytes = 325;
+constexpr int kOrdersBarrierBytes = 215;  // of each of its two rows
+constexpr int kCustomersBarrierBytes = 165;
 constexpr int kLinesBytes = 17;
 
 constexpr int64_t kUnits = 1'000'000'000;
@@ -47,13 +46,19 @@ absl::Status UpdateAll(sql::Connection& connection, absl::string_view table, abs
       .status();
 }
 
-// The same barrier row is written in both halves, the second time longer.
-absl::Status WriteBarrier(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int bytes, int64_t now_ms) {
+// Each half of a saga has a barrier row of its own.
+constexpr absl::string_view kFirst = "saga";
+constexpr absl::string_view kSecond = "saga/001";
+
+absl::Status InsertBarrier(sql::Connection& connection, const std::vector<FloorSaga>& sagas,
+                           std::initializer_list<absl::string_view> scopes, int bytes, int64_t now_ms) {
   std::vector<sql::Value> rows;
   for (const FloorSaga& saga : sagas) {
-    rows.insert(rows.end(), {saga.saga_id, std::string("saga"), Bytes(bytes), now_ms});
+    for (const absl::string_view scope : scopes) {
+      rows.insert(rows.end(), {saga.saga_id, std::string(scope), Bytes(bytes), now_ms});
+    }
   }
-  return sql::Upsert(connection, "barrier", {"id", "scope"}, {"id", "scope", "record", "created_ms"}, std::move(rows));
+  return sql::Insert(connection, "barrier", {"id", "scope", "record", "created_ms"}, std::move(rows));
 }
 
 class CoordinatorRows final : public SagaRows {
@@ -128,20 +133,21 @@ class OrdersRows final : public SagaRows {
   }
 
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
-    return InsertOrders(connection, sagas, kPending, kOrdersBarrierFirstBytes, absl::ToUnixMillis(now));
+    return InsertOrders(connection, sagas, kPending, {kFirst}, absl::ToUnixMillis(now));
   }
 
   absl::Status WriteSecond(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     std::vector<sql::Value> ids;
     for (const FloorSaga& saga : sagas) ids.push_back(saga.order_id);
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kOrdersBarrierLastBytes, absl::ToUnixMillis(now)));
+      SAGAMESH_RETURN_IF_ERROR(
+          InsertBarrier(connection, sagas, {kSecond}, kOrdersBarrierBytes, absl::ToUnixMillis(now)));
       return UpdateAll(connection, "orders", "status = 3", "order_id", sagas.size(), ids);
     });
   }
 
   absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
-    return InsertOrders(connection, sagas, kConfirmed, kOrdersBarrierLastBytes, absl::ToUnixMillis(now));
+    return InsertOrders(connection, sagas, kConfirmed, {kFirst, kSecond}, absl::ToUnixMillis(now));
   }
 
  private:
@@ -149,14 +155,14 @@ class OrdersRows final : public SagaRows {
   static constexpr int64_t kConfirmed = 3;
 
   absl::Status InsertOrders(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t status,
-                            int barrier_bytes, int64_t now_ms) {
+                            std::initializer_list<absl::string_view> barrier_scopes, int64_t now_ms) {
     std::vector<sql::Value> rows;
     for (const FloorSaga& saga : sagas) {
       rows.insert(rows.end(),
                   {saga.order_id, kCustomerId, status, Bytes(kLinesBytes), kPriceCents, saga.saga_id, now_ms});
     }
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, barrier_bytes, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertBarrier(connection, sagas, barrier_scopes, kOrdersBarrierBytes, now_ms));
       return sql::Insert(connection, "orders",
                          {"order_id", "customer_id", "status", "item_lines", "total_cents", "saga_id", "created_ms"},
                          std::move(rows));
@@ -189,7 +195,7 @@ class CustomersRows final : public SagaRows {
   absl::Status WriteFirst(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierFirstBytes, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertBarrier(connection, sagas, {kFirst}, kCustomersBarrierBytes, now_ms));
       SAGAMESH_RETURN_IF_ERROR(InsertReservations(connection, sagas, kReserved, now_ms));
       return Move(connection, sagas, {kReserve}, now_ms);
     });
@@ -200,7 +206,7 @@ class CustomersRows final : public SagaRows {
     std::vector<sql::Value> values = {now_ms};
     for (const FloorSaga& saga : sagas) values.push_back(saga.order_id);
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierLastBytes, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertBarrier(connection, sagas, {kSecond}, kCustomersBarrierBytes, now_ms));
       SAGAMESH_RETURN_IF_ERROR(
           UpdateAll(connection, "reservations", "status = 2, updated_ms = ?", "order_id", sagas.size(), values));
       return Move(connection, sagas, {kCommit}, now_ms);
@@ -210,7 +216,7 @@ class CustomersRows final : public SagaRows {
   absl::Status WriteWhole(sql::Connection& connection, const std::vector<FloorSaga>& sagas, absl::Time now) override {
     const int64_t now_ms = absl::ToUnixMillis(now);
     return InTransaction(connection, [&]() -> absl::Status {
-      SAGAMESH_RETURN_IF_ERROR(WriteBarrier(connection, sagas, kCustomersBarrierLastBytes, now_ms));
+      SAGAMESH_RETURN_IF_ERROR(InsertBarrier(connection, sagas, {kFirst, kSecond}, kCustomersBarrierBytes, now_ms));
       SAGAMESH_RETURN_IF_ERROR(InsertReservations(connection, sagas, kSold, now_ms));
       return Move(connection, sagas, {kCommit, kReserve}, now_ms);
     });

@@ -43,10 +43,10 @@ TEST_P(SagaRowsTest, TheCoordinatorsSagasEndSucceededWithTheirKeysClaimed) {
   EXPECT_EQ(Number("SELECT COUNT(*) FROM saga_keys WHERE status = 1"), 3);
 }
 
-TEST_P(SagaRowsTest, OrdersEndConfirmedBehindOneBarrierRowEach) {
+TEST_P(SagaRowsTest, OrdersEndConfirmedBehindTwoBarrierRowsEach) {
   Write(*MakeOrdersRows(), sagas_);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM orders WHERE status = 3"), 3);
-  EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 3);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 6);
 }
 
 TEST_P(SagaRowsTest, StockIsSoldAndEveryMovementIsInTheLedger) {
@@ -56,7 +56,7 @@ TEST_P(SagaRowsTest, StockIsSoldAndEveryMovementIsInTheLedger) {
   EXPECT_EQ(Number("SELECT SUM(reserved) FROM products"), 0);
   EXPECT_EQ(Number("SELECT SUM(sold) FROM movements WHERE sku = 'a'"), 2);
   EXPECT_EQ(Number("SELECT COUNT(*) FROM movements"), 6);
-  EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 3);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM barrier"), 6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, SagaRowsTest, ::testing::Values(SqliteEngine()), EngineName);

@@ -1,11 +1,9 @@
 #include "common/barrier/barrier.h"
 
-#include <algorithm>
-#include <tuple>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/barrier/barrier_row.pb.h"
 #include "common/fault/planted.h"
 #include "common/hash/sha256.h"
@@ -15,18 +13,16 @@
 namespace sagamesh {
 namespace {
 
-constexpr uint32_t kFormatVersion = 1;
+// 2: later results of a saga may be in rows of their own, which a program that knows only 1 would miss.
+constexpr uint32_t kFormatVersion = 2;
 constexpr char kSagaScope[] = "saga";
+// Before the number of a row of a saga's later results.
+constexpr char kLaterScope[] = "saga/";
 // Clocks differ; a saga that is this far ahead is no saga of ours.
 constexpr absl::Duration kFutureMax = absl::Minutes(10);
 
-std::string Encode(const BarrierRow& row) {
-  internal::BarrierRowRecord record;
-  record.set_format_version(kFormatVersion);
-  record.set_epoch(row.epoch);
-  record.set_compensating(row.compensating);
-  record.set_created_ms(row.created_ms);
-  for (const BarrierResult& result : row.results) {
+void Append(absl::Span<const BarrierResult> results, internal::BarrierRowRecord& record) {
+  for (const BarrierResult& result : results) {
     auto* stored = record.add_results();
     stored->set_step(result.step);
     stored->set_compensation(result.op == SagaOp::kCompensation);
@@ -35,24 +31,15 @@ std::string Encode(const BarrierRow& row) {
     stored->set_refused(result.refused);
     stored->set_reply(result.bytes);
   }
-  return record.SerializeAsString();
 }
 
-absl::StatusOr<BarrierRow> Decode(const std::string& bytes) {
+absl::StatusOr<internal::BarrierRowRecord> Decode(const std::string& bytes) {
   internal::BarrierRowRecord record;
   if (!record.ParseFromString(bytes)) return absl::InternalError("a barrier row cannot be read");
   if (record.format_version() > kFormatVersion) {
     return absl::InternalError(absl::StrCat("a barrier row has the newer format ", record.format_version()));
   }
-  BarrierRow row;
-  row.epoch = record.epoch();
-  row.compensating = record.compensating();
-  row.created_ms = record.created_ms();
-  for (const auto& stored : record.results()) {
-    row.results.push_back({stored.step(), stored.compensation() ? SagaOp::kCompensation : SagaOp::kAction,
-                           stored.method(), stored.fingerprint(), stored.refused(), stored.reply()});
-  }
-  return row;
+  return record;
 }
 
 const BarrierResult* FindResult(const BarrierRow& row, const BarrierCall& call) {
@@ -90,28 +77,6 @@ absl::Status CheckFences(BarrierRow& row, const BarrierCall& call, absl::Time no
   }
   return absl::OkStatus();
 }
-
-// A condition for rows by their keys.
-class WhereKeys {
- public:
-  void Add(const BarrierKey& key) { ids_[key.scope].emplace_back(key.id); }
-  bool empty() const { return ids_.empty(); }
-
-  // " WHERE (scope=? AND id IN (...)) OR ...", with its parameters. Nearly always it is one scope, that of sagas.
-  std::string Build(std::vector<sql::Value>& parameters) const {
-    std::vector<std::string> arms;
-    for (auto [scope, ids] : ids_) {
-      sql::PadKeys(ids);
-      arms.push_back(absl::StrCat("(scope=? AND id IN (", sql::Placeholders(ids.size()), "))"));
-      parameters.emplace_back(scope);
-      parameters.insert(parameters.end(), ids.begin(), ids.end());
-    }
-    return absl::StrCat(" WHERE ", absl::StrJoin(arms, " OR "));
-  }
-
- private:
-  std::map<std::string, std::vector<sql::Value>> ids_;
-};
 
 }  // namespace
 
@@ -167,34 +132,49 @@ void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std
                          reply.ok() ? *reply : SerializeStatus(reply.status())});
 }
 
-absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, std::vector<BarrierKey> keys,
+absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
                                               absl::Time now) {
-  std::sort(keys.begin(), keys.end());
   BarrierRows rows;
-  WhereKeys wanted;
-  std::vector<sql::Value> missing;
-  for (BarrierKey& key : keys) {
-    if (rows.entries_.contains(key)) continue;
-    wanted.Add(key);
-    missing.insert(missing.end(), {key.id, key.scope, sql::Blob{}, absl::ToUnixMillis(now)});
-    Entry& entry = rows.entries_[std::move(key)];
-    entry.row.created_ms = absl::ToUnixMillis(now);
+  std::vector<sql::Value> ids;
+  for (const BarrierKey& key : keys) {
+    const auto [entry, added] = rows.entries_.try_emplace(key);
+    if (!added) continue;
+    entry->second.row.created_ms = absl::ToUnixMillis(now);
+    ids.emplace_back(key.id);
   }
-  if (wanted.empty()) return rows;
-  if (connection.dialect() == sql::Dialect::kMysql) {
-    SAGAMESH_RETURN_IF_ERROR(sql::InsertMissing(connection, "barrier", {"id", "scope"},
-                                                {"id", "scope", "record", "created_ms"}, std::move(missing)));
-  }
-  std::vector<sql::Value> parameters;
-  const std::string statement = absl::StrCat("SELECT id, scope, record FROM barrier", wanted.Build(parameters));
-  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> found, connection.Query(statement, parameters));
+  if (ids.empty()) return rows;
+  sql::PadKeys(ids);
+  SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> found,
+                            connection.Query(absl::StrCat("SELECT id, scope, record FROM barrier WHERE id IN (",
+                                                          sql::Placeholders(ids.size()), ") ORDER BY id, scope",
+                                                          sql::ForUpdate(connection.dialect())),
+                                             ids));
   for (const sql::Row& row : found) {
-    Entry& entry = rows.entries_.at({row.Text(0), row.Text(1)});
-    if (row.Text(2).empty()) continue;
-    entry.loaded = row.Text(2);
-    SAGAMESH_ASSIGN_OR_RETURN(entry.row, Decode(entry.loaded));
+    const bool later = absl::StartsWith(row.Text(1), kLaterScope);
+    const auto entry = rows.entries_.find({row.Text(0), later ? kSagaScope : row.Text(1)});
+    if (entry == rows.entries_.end()) continue;  // the same id in another scope
+    SAGAMESH_RETURN_IF_ERROR(entry->second.Read(row.Text(2), later));
   }
   return rows;
+}
+
+absl::Status BarrierRows::Entry::Read(const std::string& bytes, bool later) {
+  SAGAMESH_ASSIGN_OR_RETURN(const internal::BarrierRowRecord record, Decode(bytes));
+  for (const auto& stored : record.results()) {
+    row.results.push_back({stored.step(), stored.compensation() ? SagaOp::kCompensation : SagaOp::kAction,
+                           stored.method(), stored.fingerprint(), stored.refused(), stored.reply()});
+  }
+  loaded_results = row.results.size();
+  if (later) {
+    later_rows++;
+    return absl::OkStatus();
+  }
+  loaded_format = record.format_version();
+  row.epoch = loaded_epoch = record.epoch();
+  row.compensating = loaded_compensating = record.compensating();
+  row.created_ms = record.created_ms();
+  first_results = loaded_results;
+  return absl::OkStatus();
 }
 
 BarrierRow& BarrierRows::Get(const BarrierKey& key) { return entries_.at(key).row; }
@@ -215,32 +195,47 @@ void BarrierRows::Store(const Guard& guard, const absl::StatusOr<std::string>& r
   if (guard.call.has_value()) StoreEnd(Get(guard.call->key), *guard.call, reply);
 }
 
+bool BarrierRows::IsNew(const Guard& guard) const {
+  return guard.call.has_value() && !guard.decided && entries_.at(guard.call->key).loaded_format == 0;
+}
+
 absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
-  std::vector<sql::Value> values;
-  WhereKeys unneeded;
+  constexpr absl::string_view kColumns[] = {"id", "scope", "record", "created_ms"};
+  std::vector<sql::Value> added;
+  std::vector<sql::Value> rewritten;
   int changed = 0;
-  for (auto& [key, entry] : entries_) {
-    const bool untouched = entry.row.epoch == 0 && !entry.row.compensating && entry.row.results.empty();
-    if (untouched) {  // refused before anything was learnt of it
-      if (entry.loaded.empty()) unneeded.Add(key);
-      continue;
-    }
-    std::string encoded = Encode(entry.row);
-    if (encoded == entry.loaded) continue;
-    entry.loaded = encoded;
+  for (const auto& [key, entry] : entries_) {
+    const BarrierRow& row = entry.row;
+    const auto all = absl::MakeConstSpan(row.results);
+    const auto results = all.subspan(entry.loaded_results);
+    const bool is_new = entry.loaded_format == 0;
+    const bool fences = row.epoch != entry.loaded_epoch || row.compensating != entry.loaded_compensating;
+    if (!fences && results.empty()) continue;
     changed++;
-    values.insert(values.end(), {key.id, key.scope, sql::Blob{std::move(encoded)}, entry.row.created_ms});
+    const bool writes_own = is_new || fences || entry.loaded_format < kFormatVersion || key.scope != kSagaScope;
+    const bool later = !results.empty() && (!writes_own || entry.later_rows > 0);
+    const auto write = [&](const std::string& scope, internal::BarrierRowRecord record, bool add) {
+      record.set_format_version(kFormatVersion);
+      std::vector<sql::Value>& values = add && !Planted(Bug::kBarrierOverwrites) ? added : rewritten;
+      values.insert(values.end(), {key.id, scope, sql::Blob{record.SerializeAsString()}, row.created_ms});
+    };
+    if (writes_own) {
+      internal::BarrierRowRecord record;
+      record.set_epoch(row.epoch);
+      record.set_compensating(row.compensating);
+      record.set_created_ms(row.created_ms);
+      Append(all.first(entry.first_results), record);
+      if (!later) Append(results, record);
+      write(key.scope, std::move(record), is_new);
+    }
+    if (later) {
+      internal::BarrierRowRecord record;
+      Append(results, record);
+      write(absl::StrCat(kLaterScope, absl::Dec(entry.later_rows + 1, absl::kZeroPad3)), std::move(record), true);
+    }
   }
-  if (changed > 0) {
-    SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"},
-                                         {"id", "scope", "record", "created_ms"}, std::move(values)));
-  }
-  // Load made them to lock them.
-  if (connection.dialect() == sql::Dialect::kMysql && !unneeded.empty()) {
-    std::vector<sql::Value> parameters;
-    const std::string statement = absl::StrCat("DELETE FROM barrier", unneeded.Build(parameters));
-    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, parameters).status());
-  }
+  SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "barrier", kColumns, std::move(added)));
+  SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "barrier", {"id", "scope"}, kColumns, std::move(rewritten)));
   return changed;
 }
 

@@ -22,11 +22,12 @@ namespace sagamesh {
 //
 // A service makes a BarrierCall of each call that comes (MakeBarrierCall), keeps it in the Guard of the call's
 // operation, and in the transaction of a batch
-//   1. loads the rows of all its guards, locked, before any other table (BarrierRows::Load);
+//   1. loads the rows of all its guards, locked, before any other table (BarrierRows::Load); of two transactions that
+//      both find a row missing, the second to write it gets ALREADY_EXISTS and runs again (GroupCommit does that);
 //   2. for each operation in arrival order asks BarrierRows::End: what it gives ends the operation; otherwise decides,
 //      changes its business rows in memory, and stores the end (BarrierRows::Store) if it is a success or a definite
 //      refusal; never a transient, infrastructure or injected error;
-//   3. writes its business rows, then BarrierRows::Save.
+//   3. writes: BarrierRows::Save, then its business rows.
 // The library has no state and needs no gRPC. A service that links it adds BarrierMigration() to its migrations.
 
 // The row that guards a call: of the saga for a saga's calls, of the caller's key for direct ones.
@@ -106,9 +107,9 @@ struct Guard {
 // The rows of one transaction.
 class BarrierRows {
  public:
-  // Takes and locks the rows of `keys`, in key order, making those that are missing in memory (on MySQL also in the
-  // table, which locks them exclusively at once).
-  static absl::StatusOr<BarrierRows> Load(sql::Connection& connection, std::vector<BarrierKey> keys, absl::Time now);
+  // Takes and locks the rows of `keys` that there are, in key order; those that are missing are made in memory.
+  static absl::StatusOr<BarrierRows> Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
+                                          absl::Time now);
 
   // The key must have been loaded.
   BarrierRow& Get(const BarrierKey& key);
@@ -118,13 +119,26 @@ class BarrierRows {
   // StoreEnd of the guard's call; nothing where there is none.
   void Store(const Guard& guard, const absl::StatusOr<std::string>& reply);
 
-  // Writes the rows that differ from what was loaded, with one statement. Returns how many.
+  // Nothing was here before of the guard's key, so that what its first call makes is not there either. False in a later
+  // run of the operation: the row may be a business row's twin that another key made.
+  bool IsNew(const Guard& guard) const;
+
+  // Writes what differs from what was loaded. Returns how many keys that are. A saga's row is written when it is made
+  // and when its epoch or mark change; a later result is a row of its own ("saga/001" and on), since a row that grows
+  // costs a database three times what a new one does. ALREADY_EXISTS: a row that was missing is there now.
   absl::StatusOr<int> Save(sql::Connection& connection);
 
  private:
   struct Entry {
-    BarrierRow row;
-    std::string loaded;  // encoded, to see what changed
+    absl::Status Read(const std::string& bytes, bool later);
+
+    BarrierRow row;              // its results: those of the row itself, of later rows, new ones
+    uint32_t loaded_format = 0;  // 0: there was no row
+    uint64_t loaded_epoch = 0;
+    bool loaded_compensating = false;
+    size_t first_results = 0;   // in the row itself
+    size_t loaded_results = 0;  // with those of later rows
+    int later_rows = 0;
   };
   std::map<BarrierKey, Entry> entries_;
 };

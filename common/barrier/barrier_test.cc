@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/random/random.h"
 #include "common/testing/engines.h"
 #include "common/testing/fake_clock.h"
@@ -24,6 +25,7 @@ using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::IsError;
 using ::sagamesh::testing::ServerEngines;
 using ::sagamesh::testing::SqliteEngine;
+using ::testing::ElementsAre;
 
 constexpr absl::Duration kRetention = absl::Hours(168);
 constexpr char kMethod[] = "orders.v1.OrdersService/CreateOrder";
@@ -285,6 +287,97 @@ TEST_P(BarrierRowsTest, AHigherEpochIsSavedAlsoByAReplay) {
   });
   EXPECT_EQ(Transaction(Action(2), [&](BarrierRow& row) { CheckIn(row, Action(2)); }), 1);
   Transaction(Action(1), [&](BarrierRow& row) { EXPECT_FALSE(CheckIn(row, Action(1))->stored); });
+}
+
+TEST_P(BarrierRowsTest, ALaterResultIsARowOfItsOwnAndResultsStayInOrder) {
+  const auto confirm = [this](uint64_t epoch) {
+    CallContext context;
+    context.saga = SagaCall{saga_id_, "confirm", SagaOp::kAction, epoch};
+    return Make(context, "orders.v1.OrdersService/ConfirmOrder", "request");
+  };
+  const auto end = [&](const BarrierCall& call, const std::string& bytes) {
+    Transaction(call, [&](BarrierRow& row) {
+      EXPECT_FALSE(CheckIn(row, call).has_value());
+      StoreEnd(row, call, bytes);
+    });
+  };
+  const auto rows = [this] {
+    std::vector<std::string> scopes;
+    const auto found = connection_->Query("SELECT scope FROM barrier ORDER BY scope");
+    for (const sql::Row& row : *found) {
+      scopes.push_back(row.Text(0));
+    }
+    return scopes;
+  };
+  end(Action(1), "created");
+  EXPECT_THAT(rows(), ElementsAre("saga"));
+  end(confirm(1), "confirmed");
+  EXPECT_THAT(rows(), ElementsAre("saga", "saga/001"));
+  end(Compensation(2), "undone");  // with a mark and a higher epoch, which are the saga's row's
+  EXPECT_THAT(rows(), ElementsAre("saga", "saga/001", "saga/002"));
+  Transaction(Action(2), [&](BarrierRow& row) {
+    EXPECT_EQ(row.epoch, 2u);
+    EXPECT_TRUE(row.compensating);
+    std::vector<std::string> results;
+    for (const BarrierResult& result : row.results) results.push_back(result.bytes);
+    EXPECT_THAT(results, ElementsAre("created", "confirmed", "undone"));
+  });
+}
+
+TEST_P(BarrierRowsTest, ARowOfTheFirstFormatIsReadAndAddedToAsOne) {
+  const auto field = [](char tag, absl::string_view bytes) {
+    return absl::StrCat(std::string{tag, static_cast<char>(bytes.size())}, bytes);
+  };
+  const std::string result = absl::StrCat(field('\x0a', "create"), field('\x1a', kMethod),
+                                          field('\x22', Action().fingerprint), field('\x32', "old"));
+  const std::string record = absl::StrCat("\x08\x01\x10\x01", field('\x22', result));  // format 1, epoch 1
+  ASSERT_OK(connection_->Execute("INSERT INTO barrier (id, scope, record, created_ms) VALUES (?, 'saga', ?, 1)",
+                                 {sql::Value(saga_id_), sql::Blob{record}}));
+  CallContext context;
+  context.saga = SagaCall{saga_id_, "confirm", SagaOp::kAction, 1};
+  const BarrierCall confirm = Make(context, kMethod, "request");
+  Transaction(confirm, [&](BarrierRow& row) {
+    EXPECT_FALSE(CheckIn(row, confirm).has_value());
+    StoreEnd(row, confirm, "new");
+  });
+  EXPECT_EQ(connection_->Query("SELECT 1 FROM barrier")->size(), 1u) << "a program that knows the old format reads one";
+  for (const auto& [call, bytes] : {std::pair(Action(), "old"), std::pair(confirm, "new")}) {
+    Transaction(call, [&](BarrierRow& row) { EXPECT_EQ(*CheckIn(row, call)->reply, bytes); });
+  }
+}
+
+TEST_P(BarrierRowsTest, OfTwoThatFindNoRowOneWritesItAndTheOtherIsToldSo) {
+  if (database_->max_writers() == 1) GTEST_SKIP() << "one writer at a time";
+  const std::unique_ptr<sql::Connection> other = *database_->Connect(sql::Access::kWrite);
+  const auto load = [this](sql::Connection& connection, const BarrierCall& call) {
+    EXPECT_OK(connection.Begin());
+    BarrierRows rows = *BarrierRows::Load(connection, {call.key}, clock_.Now());
+    EXPECT_TRUE(rows.IsNew(Guard{call}));
+    CheckIn(rows.Get(call.key), call);
+    return rows;
+  };
+  BarrierRows action = load(*connection_, Action());
+  BarrierRows compensation = load(*other, Compensation());
+  EXPECT_OK(compensation.Save(*other));
+  EXPECT_OK(other->Commit());
+  EXPECT_EQ(action.Save(*connection_).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_OK(connection_->Rollback());
+  Transaction(Action(), [&](BarrierRow& row) {
+    EXPECT_THAT(CheckIn(row, Action())->reply, IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+  });
+}
+
+TEST_P(BarrierRowsTest, ACallIsNewUntilAnythingWasHereOrItWasDecidedBefore) {
+  Guard guard{Action()};
+  EXPECT_FALSE(BarrierRows::Load(*connection_, {}, clock_.Now())->IsNew(Guard{}));
+  ASSERT_OK(connection_->Begin());
+  BarrierRows rows = *BarrierRows::Load(*connection_, {guard.call->key}, clock_.Now());
+  EXPECT_TRUE(rows.IsNew(guard));
+  EXPECT_FALSE(rows.End(guard, clock_.Now(), kRetention).has_value());
+  EXPECT_FALSE(rows.IsNew(guard)) << "its next run must look for all";
+  ASSERT_OK(rows.Save(*connection_));
+  ASSERT_OK(connection_->Commit());
+  EXPECT_FALSE(BarrierRows::Load(*connection_, {guard.call->key}, clock_.Now())->IsNew(Guard{Action()}));
 }
 
 TEST_P(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {

@@ -257,6 +257,8 @@ absl::Status GroupCommitCore::State::RunOnce(sql::Session& session, absl::Span<v
   const absl::StatusOr<BatchEffect> effect = run(*connection, operations);
   if (!effect.ok()) {
     connection->Rollback().IgnoreError();
+    // Another worker made a row between our reading and our writing: to be decided again.
+    if (absl::IsAlreadyExists(effect.status())) return absl::AbortedError(effect.status().message());
     return effect.status();
   }
   if (*effect == BatchEffect::kNothing) return connection->Rollback();

@@ -26,11 +26,12 @@ enum class Bug {
   kFreeKeyEarly,            // a key is free as soon as its saga compensates
   kStoreTransientError,     // an error that is not definite is kept as an explicit key's answer
   kAnswerOtherPayload,      // a key answers whatever payload comes with it
-  kReadKeysUnlocked,        // a key that is not there yet is not locked
+  kClaimOverwrites,         // of two that find a key free both get it
 
   // What participants share.
   kDropCompensatingMark,    // a compensation leaves no mark at the barrier
   kLowerEpochTaken,         // the barrier takes a call of an epoch that is over
+  kBarrierOverwrites,       // of two that find no barrier row the second replaces the first one's
   kDoubleApplyOnRetry,      // a repeated call does not look for its stored result
   kUnknownCommitIsSuccess,  // a COMMIT whose outcome is unknown is taken for done
 

@@ -55,12 +55,12 @@ absl::StatusOr<BatchEffect> Batch::Run() {
 }
 
 absl::Status Batch::Load() {
-  Claimants claimants;  // of each key the first
+  std::set<std::string> hashes;  // of keys
   std::set<std::string> ids;
   for (Operation* operation : operations_) {
     for (const auto& [id, version] : operation->made) ids.insert(id);
     if (const auto* start = std::get_if<StartOperation>(&operation->what)) {
-      claimants.try_emplace(KeyHash(start->saga), &start->saga);
+      hashes.insert(KeyHash(start->saga));
     } else if (const auto* write = std::get_if<WriteOperation>(&operation->what)) {
       ids.insert(write->saga.saga_id);
     } else if (const auto* load = std::get_if<LoadDueOperation>(&operation->what)) {
@@ -74,11 +74,11 @@ absl::Status Batch::Load() {
       ids.insert(command->saga_id);
     }
   }
-  SAGAMESH_ASSIGN_OR_RETURN(keys_, LoadKeys(connection_, claimants, replica_.NowMs()));
+  SAGAMESH_ASSIGN_OR_RETURN(keys_, LoadKeys(connection_, hashes));
   for (const auto& [hash, key] : keys_) {
     if (!key.row.saga_id.empty()) ids.insert(key.row.saga_id);
   }
-  SAGAMESH_ASSIGN_OR_RETURN(sagas_, LoadSagas(connection_, {ids.begin(), ids.end()}));
+  SAGAMESH_ASSIGN_OR_RETURN(sagas_, LoadSagas(connection_, ids));
   return absl::OkStatus();
 }
 
@@ -157,9 +157,8 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
   saga.open_owner = incarnation_;
   Touch(saga, operation);
   start.claimed = Claimed{outcome, saga.record};
-  key.dirty |= key.row.saga_id != start.saga.saga_id;  // or the row was inserted for it
-  key.row = {.fingerprint = start.saga.fingerprint, .saga_id = start.saga.saga_id};
   key.claimant = &start.saga;
+  key.row = {.fingerprint = start.saga.fingerprint, .saga_id = start.saga.saga_id};
   sagas_[start.saga.saga_id] = std::move(saga);
 }
 

@@ -291,9 +291,8 @@ absl::StatusOr<Taken> TakeOver(sql::Connection& connection, const std::string& i
       connection.Query(absl::StrCat("SELECT saga_id FROM sagas WHERE open_owner IN (", sql::Placeholders(owners.size()),
                                     ") ORDER BY open_owner, due_ms, saga_id LIMIT ?"),
                        parameters));
-  std::vector<std::string> ids;
-  for (const sql::Row& row : found) ids.push_back(row.Text(0));
-  std::sort(ids.begin(), ids.end());
+  std::set<std::string> ids;
+  for (const sql::Row& row : found) ids.insert(row.Text(0));
   SAGAMESH_ASSIGN_OR_RETURN(SagaRows rows, LoadSagas(connection, ids));
   Taken taken;
   taken.more = found.size() == static_cast<size_t>(limit);

@@ -24,7 +24,7 @@ void AppendKeyRow(const std::string& hash, const engine::SagaRecord& claimant, i
                                claimant.key, claimant.fingerprint, claimant.saga_id, kClaimed, now_ms});
 }
 
-std::vector<sql::Value> Keys(const std::vector<std::string>& texts) {
+std::vector<sql::Value> Keys(const std::set<std::string>& texts) {
   std::vector<sql::Value> keys(texts.begin(), texts.end());
   sql::PadKeys(keys);
   return keys;
@@ -69,7 +69,7 @@ SagaRow ReadSaga(const sql::Row& row) {
   return saga;
 }
 
-absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::vector<std::string>& ids) {
+absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::set<std::string>& ids) {
   SagaRows sagas;
   if (ids.empty()) return sagas;
   const std::vector<sql::Value> wanted = Keys(ids);
@@ -82,27 +82,19 @@ absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::vecto
   return sagas;
 }
 
-absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const Claimants& claimants, int64_t now_ms) {
+absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::set<std::string>& hashes) {
   StoredKeys keys;
-  if (claimants.empty()) return keys;
-  std::vector<std::string> hashes;
-  std::vector<sql::Value> claims;
-  for (const auto& [hash, claimant] : claimants) {
-    keys[hash];
-    hashes.push_back(hash);
-    AppendKeyRow(hash, *claimant, now_ms, claims);
-  }
-  if (connection.dialect() == sql::Dialect::kMysql && !Planted(Bug::kReadKeysUnlocked)) {
-    SAGAMESH_RETURN_IF_ERROR(
-        sql::InsertMissing(connection, "saga_keys", {"key_hash"}, kKeyColumnNames, std::move(claims)));
-  }
+  if (hashes.empty()) return keys;
+  for (const std::string& hash : hashes) keys[hash];
   const std::vector<sql::Value> wanted = Keys(hashes);
   const auto rows = connection.Query(
       absl::StrCat("SELECT key_hash, fingerprint, saga_id FROM saga_keys WHERE key_hash IN (",
                    sql::Placeholders(wanted.size()), ") ORDER BY key_hash", sql::ForUpdate(connection.dialect())),
       wanted);
   if (!rows.ok()) return rows.status();
-  for (const sql::Row& row : *rows) keys[row.Text(0)].row = {.fingerprint = row.Text(1), .saga_id = row.Text(2)};
+  for (const sql::Row& row : *rows) {
+    keys[row.Text(0)] = {.row = {.fingerprint = row.Text(1), .saga_id = row.Text(2)}, .exists = true};
+  }
   return keys;
 }
 
@@ -134,14 +126,18 @@ absl::StatusOr<int> SaveSagas(sql::Connection& connection, const SagaRows& rows)
 }
 
 absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys, int64_t now_ms) {
-  std::vector<sql::Value> values;
+  std::vector<sql::Value> added;
+  std::vector<sql::Value> claimed_again;
   int count = 0;
   for (const auto& [hash, key] : keys) {
-    if (!key.dirty) continue;
+    if (key.claimant == nullptr) continue;
     count++;
-    AppendKeyRow(hash, *key.claimant, now_ms, values);
+    const bool exists = key.exists || Planted(Bug::kClaimOverwrites);
+    AppendKeyRow(hash, *key.claimant, now_ms, exists ? claimed_again : added);
   }
-  SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "saga_keys", {"key_hash"}, kKeyColumnNames, std::move(values)));
+  SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "saga_keys", kKeyColumnNames, std::move(added)));
+  SAGAMESH_RETURN_IF_ERROR(
+      sql::Upsert(connection, "saga_keys", {"key_hash"}, kKeyColumnNames, std::move(claimed_again)));
   return count;
 }
 

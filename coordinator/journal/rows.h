@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,11 @@ struct SagaRow {
   bool dirty = false;
 };
 
-// A row of `saga_keys` by its hash. `claimant` is the saga to write it for.
+// A row of `saga_keys`.
 struct StoredKey {
   KeyRow row;
-  const engine::SagaRecord* claimant = nullptr;
-  bool dirty = false;
+  bool exists = false;
+  const engine::SagaRecord* claimant = nullptr;  // whom it is to be written for
 };
 
 // For SELECT, in the order that ReadSaga expects.
@@ -45,14 +46,12 @@ using SagaRows = std::map<std::string, SagaRow>;
 using StoredKeys = std::map<std::string, StoredKey>;
 
 // Locks and loads; ids that do not exist are left out.
-absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::vector<std::string>& ids);
-// By its key's hash, a saga that wants the key.
-using Claimants = std::map<std::string, const engine::SagaRecord*>;
+absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::set<std::string>& ids);
+// Locks and loads; of one that does not exist the row is as if never claimed.
+absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::set<std::string>& hashes);
 
-// Locks and loads. On MySQL a key without a row is claimed by this very locking: its row is inserted for the claimant.
-absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const Claimants& claimants, int64_t now_ms);
-
-// Write the dirty rows, with one statement each. Answer how many.
+// Write the dirty rows. Answer how many. ALREADY_EXISTS: a key that did not exist was claimed meanwhile; run the
+// transaction again.
 absl::StatusOr<int> SaveSagas(sql::Connection& connection, const SagaRows& rows);
 absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys, int64_t now_ms);
 

@@ -25,9 +25,11 @@ struct Wanted {
   std::set<std::string> skus;
   std::set<uint32_t> customer_ids;
   bool next_customer_id = false;
+  // Of the command that comes: the order may have a reservation.
+  bool reserved_before = true;
 
   void operator()(const ReserveCommand& command) {
-    order_ids.insert(command.order_id);
+    if (reserved_before) order_ids.insert(command.order_id);
     customer_ids.insert(command.customer_id);
     for (const BasketLine& line : command.lines) skus.insert(line.sku);
   }
@@ -112,13 +114,16 @@ void StockWrites::Submit(StockWrite write, absl::Time deadline, Priority priorit
 absl::StatusOr<BatchEffect> StockWrites::RunBatch(sql::Connection& connection,
                                                   absl::Span<Operation* const> operations) {
   std::vector<BarrierKey> keys;
-  Wanted wanted;
   for (const Operation* operation : operations) {
     if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
-    std::visit(wanted, operation->command);
   }
   const absl::Time now = clock_.Now();
-  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, std::move(keys), now));
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, now));
+  Wanted wanted;
+  for (const Operation* operation : operations) {
+    wanted.reserved_before = !barrier.IsNew(operation->guard);
+    std::visit(wanted, operation->command);
+  }
   SAGAMESH_ASSIGN_OR_RETURN(WorkingSet set, Load(connection, std::move(wanted)));
 
   for (Operation* operation : operations) RunOperation(set, barrier, *operation);
@@ -126,13 +131,10 @@ absl::StatusOr<BatchEffect> StockWrites::RunBatch(sql::Connection& connection,
   if (Planted(Bug::kRefusalUndoesBatch) && std::any_of(operations.begin(), operations.end(), refused))
     return BatchEffect::kNothing;
 
-  const absl::StatusOr<bool> changed = SaveChanges(connection, set, now);
-  // Another worker made a row between our reading and our writing: decide again.
-  if (absl::IsAlreadyExists(changed.status())) return absl::AbortedError(changed.status().message());
-  if (!changed.ok()) return changed.status();
   SAGAMESH_ASSIGN_OR_RETURN(const int marked, barrier.Save(connection));
+  SAGAMESH_ASSIGN_OR_RETURN(const bool changed, SaveChanges(connection, set, now));
   for (const Operation* operation : operations) ReachCrashPoint(crash_point::kBeforeCommit, *operation);
-  return *changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
+  return changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
 }
 
 void StockWrites::RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation) {

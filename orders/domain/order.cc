@@ -38,7 +38,7 @@ Order Insert(WorkingSet& set, const Order& order, OrderStatus status, const Timi
   Order& inserted = set.orders[order.id];
   inserted = order;
   inserted.created = timing.now;
-  set.rewritten.insert(order.id);
+  set.added.insert(order.id);
   return Enter(set, inserted, status, timing.now + timing.order_ttl);
 }
 

@@ -50,7 +50,8 @@ struct Caller {
 struct WorkingSet {
   std::map<std::string, Order> orders;
   std::set<std::string> changed;
-  std::set<std::string> rewritten;  // of these: new, or changed in more than status and sweep_at
+  std::set<std::string> added;      // of these: new
+  std::set<std::string> rewritten;  // of these: changed in more than status and sweep_at
 };
 
 struct Timing {

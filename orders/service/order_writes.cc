@@ -55,19 +55,22 @@ absl::StatusOr<BatchEffect> OrderWrites::RunBatch(sql::Connection& connection,
                                                   absl::Span<Operation* const> operations) {
   // The lock order: barrier, orders.
   std::vector<BarrierKey> keys;
-  std::set<std::string> order_ids;
   for (const Operation* operation : operations) {
     if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
-    order_ids.insert(OrderIdOf(operation->command));
   }
-  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, std::move(keys), clock_.Now()));
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, clock_.Now()));
+  std::set<std::string> order_ids;
+  for (const Operation* operation : operations) {
+    const bool creates = std::holds_alternative<CreateForSagaCommand>(operation->command);
+    if (!creates || !barrier.IsNew(operation->guard)) order_ids.insert(OrderIdOf(operation->command));
+  }
   WorkingSet set;
   SAGAMESH_RETURN_IF_ERROR(LoadOrders(connection, order_ids, set));
 
   for (Operation* operation : operations) operation->result = RunOperation(set, barrier, *operation);
 
-  SAGAMESH_ASSIGN_OR_RETURN(const bool changed, SaveOrders(connection, set));
   SAGAMESH_ASSIGN_OR_RETURN(const int marked, barrier.Save(connection));
+  SAGAMESH_ASSIGN_OR_RETURN(const bool changed, SaveOrders(connection, set));
   return changed || marked > 0 ? BatchEffect::kWrote : BatchEffect::kNothing;
 }
 

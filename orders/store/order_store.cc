@@ -76,22 +76,25 @@ absl::Status LoadOrders(sql::Connection& connection, const std::set<std::string>
 }
 
 absl::StatusOr<bool> SaveOrders(sql::Connection& connection, const WorkingSet& set) {
-  std::vector<sql::Value> whole;
+  constexpr absl::string_view kAll[] = {"order_id",    "customer_id", "status",     "item_lines",
+                                        "total_cents", "saga_id",     "created_ms", "sweep_ms"};
+  std::vector<sql::Value> added;
+  std::vector<sql::Value> rewritten;
   std::map<std::pair<OrderStatus, std::optional<absl::Time>>, std::vector<sql::Value>> moved;  // ids
   for (const std::string& id : set.changed) {
     const Order& order = set.orders.at(id);
-    if (!set.rewritten.contains(id)) {
+    const bool is_new = set.added.contains(id);
+    if (!is_new && !set.rewritten.contains(id)) {
       moved[{order.status, order.sweep_at}].emplace_back(id);
       continue;
     }
-    whole.insert(whole.end(), {order.id, int64_t{order.customer_id}, static_cast<int64_t>(order.status),
-                               sql::Blob{EncodeLines(order)}, order.total_cents, order.saga_id,
-                               absl::ToUnixMillis(order.created), SweepMs(order.sweep_at)});
+    std::vector<sql::Value>& values = is_new ? added : rewritten;
+    values.insert(values.end(), {order.id, int64_t{order.customer_id}, static_cast<int64_t>(order.status),
+                                 sql::Blob{EncodeLines(order)}, order.total_cents, order.saga_id,
+                                 absl::ToUnixMillis(order.created), SweepMs(order.sweep_at)});
   }
-  SAGAMESH_RETURN_IF_ERROR(sql::Upsert(
-      connection, "orders", {"order_id"},
-      {"order_id", "customer_id", "status", "item_lines", "total_cents", "saga_id", "created_ms", "sweep_ms"},
-      std::move(whole)));
+  SAGAMESH_RETURN_IF_ERROR(sql::Insert(connection, "orders", kAll, std::move(added)));
+  SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "orders", {"order_id"}, kAll, std::move(rewritten)));
   for (auto& [to, ids] : moved) {
     SAGAMESH_RETURN_IF_ERROR(sql::Update(connection, "orders", {"status", "sweep_ms"},
                                          {static_cast<int64_t>(to.first), SweepMs(to.second)}, "order_id", ids));

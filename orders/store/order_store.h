@@ -21,8 +21,9 @@ std::vector<sql::Migration> Migrations();
 
 // Inside a transaction: loads and locks the orders, by ascending id.
 absl::Status LoadOrders(sql::Connection& connection, const std::set<std::string>& order_ids, WorkingSet& set);
-// Writes what changed, with one statement for the whole rows and one for each status that others went to. Returns
-// whether anything did.
+// Writes what changed, with one statement for new rows, one for whole rows and one for each status that others went to.
+// Returns whether anything did. ALREADY_EXISTS: a row that was not there when it was loaded, or was not looked for, is
+// there; run the transaction again, and load all.
 absl::StatusOr<bool> SaveOrders(sql::Connection& connection, const WorkingSet& set);
 
 // Reads of what is committed.

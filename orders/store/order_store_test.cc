@@ -38,13 +38,21 @@ class OrderStoreTest : public ::testing::TestWithParam<Engine> {
     EXPECT_OK(sql::Migrate(*connection_, Migrations()));
   }
 
-  void Save(std::vector<Order> orders, bool moved = false) {
+  enum class How { kAdded, kRewritten, kMoved };
+
+  static WorkingSet Changed(const std::vector<Order>& orders, How how) {
     WorkingSet set;
-    for (Order& order : orders) {
+    for (const Order& order : orders) {
       set.changed.insert(order.id);
-      if (!moved) set.rewritten.insert(order.id);
+      if (how == How::kAdded) set.added.insert(order.id);
+      if (how == How::kRewritten) set.rewritten.insert(order.id);
       set.orders[order.id] = order;
     }
+    return set;
+  }
+
+  void Save(const std::vector<Order>& orders, How how = How::kAdded) {
+    const WorkingSet set = Changed(orders, how);
     ASSERT_OK(connection_->Begin());
     const absl::StatusOr<bool> changed = SaveOrders(*connection_, set);
     ASSERT_OK(changed);
@@ -99,10 +107,21 @@ TEST_P(OrderStoreTest, SavingAgainReplacesTheRow) {
   Save({order});
   order.status = OrderStatus::kConfirmed;
   order.sweep_at = std::nullopt;
-  Save({order});
+  Save({order}, How::kRewritten);
   const absl::StatusOr<std::optional<Order>> found = FindOrder(*connection_, "o-1");
   EXPECT_EQ((*found)->status, OrderStatus::kConfirmed);
   EXPECT_EQ((*found)->sweep_at, std::nullopt);
+}
+
+TEST_P(OrderStoreTest, ANewOrderWhoseIdIsTakenReplacesNothing) {
+  const Order order = MakeOrder("o-1", 1, OrderStatus::kPending, 1);
+  Save({order});
+  ASSERT_OK(connection_->Begin());
+  const absl::StatusOr<bool> changed =
+      SaveOrders(*connection_, Changed({MakeOrder("o-1", 2, OrderStatus::kPending, 1)}, How::kAdded));
+  EXPECT_EQ(changed.status().code(), absl::StatusCode::kAlreadyExists);
+  ASSERT_OK(connection_->Rollback());
+  EXPECT_EQ((*FindOrder(*connection_, "o-1"))->customer_id, 1u);
 }
 
 TEST_P(OrderStoreTest, OrdersThatMoveKeepTheRestOfTheirRows) {
@@ -115,7 +134,7 @@ TEST_P(OrderStoreTest, OrdersThatMoveKeepTheRestOfTheirRows) {
   confirmed.total_cents = 1'000'000;  // not what moved
   cancelling.status = OrderStatus::kCancelling;
   cancelling.sweep_at = kNow;
-  Save({confirmed, cancelling}, /*moved=*/true);
+  Save({confirmed, cancelling}, How::kMoved);
   WorkingSet set;
   ASSERT_OK(LoadOrders(*connection_, {"o-1", "o-2", "o-3"}, set));
   EXPECT_EQ(set.orders.at("o-1").status, OrderStatus::kCreated);

@@ -98,9 +98,20 @@ def _lines(items):
     return dict(lines)
 
 
+def merge_barrier(rows):
+    """By (id, scope), from rows of (id, scope, record): the later results of a saga are in rows of their own."""
+    merged = {}
+    for row_id, scope, blob in sorted(rows):
+        record = barrier_row_pb2.BarrierRowRecord.FromString(blob)
+        if scope.startswith("saga/") and (row_id, "saga") in merged:
+            merged[row_id, "saga"].results.extend(record.results)
+        else:
+            merged[row_id, scope] = record
+    return merged
+
+
 def _barrier(query):
-    return {(row_id, scope): barrier_row_pb2.BarrierRowRecord.FromString(record)
-            for row_id, scope, record in query("SELECT id, scope, record FROM barrier")}
+    return merge_barrier(query("SELECT id, scope, record FROM barrier"))
 
 
 def _sagas(query):

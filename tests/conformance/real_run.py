@@ -7,9 +7,10 @@ import time
 
 import check
 from answers import PROCESS, Answer
+from databases import merge_barrier
 from engines import database
 from stack import CONFIRM, Stack, eventually, fault
-from stubs import barrier_row_pb2, record_pb2
+from stubs import record_pb2
 
 SKU = "prod-123"
 
@@ -130,9 +131,11 @@ class Run:
         self.sql("coordinator", "UPDATE sagas SET record=? WHERE saga_id=?", record.SerializeToString(), saga_id)
 
     def edit_barrier(self, name, row_id, edit):
-        [[blob]] = self.sql(name, "SELECT record FROM barrier WHERE id=?", row_id)
-        record = barrier_row_pb2.BarrierRowRecord.FromString(blob)
+        rows = self.sql(name, "SELECT id, scope, record FROM barrier WHERE id=?", row_id)
+        [[(_, scope), record]] = merge_barrier(rows).items()
         edit(record)
+        if len(rows) > 1:
+            self.sql(name, "DELETE FROM barrier WHERE id=? AND scope<>?", row_id, scope)
         self.sql(name, "UPDATE barrier SET record=? WHERE id=?", record.SerializeToString(), row_id)
 
     def copy_saga(self, saga_id, new_id, later_ms):

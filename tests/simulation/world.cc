@@ -1,5 +1,6 @@
 #include "tests/simulation/world.h"
 
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -53,6 +54,7 @@ class World {
   Clients clients_;
   Stragglers stragglers_;
   Operators operators_;
+  std::optional<Snapshot> at_rest_;  // as the second phase found it
   Outcome outcome_;
 };
 
@@ -107,16 +109,18 @@ void World::SecondPhase() {
     RunFor(kLookInterval);
     cluster_.BuryDead();
     if (!clients_.idle() || !stragglers_.idle() || !operators_.idle()) continue;
-    const absl::StatusOr<Snapshot> snapshot = cluster_.Look();
+    absl::StatusOr<Snapshot> snapshot = cluster_.Look();
     if (snapshot.ok()) operators_.RetryParked(*snapshot, cluster_.poison().saga_id());
-    if (snapshot.ok() && Unfinished(*snapshot).empty() && operators_.idle()) break;
+    if (!snapshot.ok() || !Unfinished(*snapshot).empty() || !operators_.idle()) continue;
+    at_rest_ = *std::move(snapshot);
+    break;
   }
   outcome_.to_the_end = scheduler_.now() - began;
 }
 
 void World::ThirdPhase() {
   scheduler_.Trace("world", "calls come again");
-  const absl::StatusOr<Snapshot> before = cluster_.Look();
+  const absl::StatusOr<Snapshot> before = at_rest_.has_value() ? *std::move(at_rest_) : cluster_.Look();
   if (!before.ok()) return;  // said at the end
   std::set<std::string> unfinished;
   for (const auto& [id, saga] : before->sagas) {
