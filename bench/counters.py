@@ -11,8 +11,6 @@ import time
 
 import requests
 
-from stack import DATABASES
-
 TICKS = os.sysconf("SC_CLK_TCK")
 # What SHOW GLOBAL STATUS counts, by the name it gets here; of several variables the sum. A server has not all of them:
 # MariaDB does not count what it syncs of its log apart.
@@ -101,7 +99,7 @@ class Snapshot:
         self.machine = Machine()
         self.cpu = {name: process_cpu_seconds(pid) for name, pid in stack.pids().items()}
         self.server = server_counters(stack.measured_server)
-        self.metrics = {(name, metric): value for name in DATABASES
+        self.metrics = {(name, metric): value for name in stack.metered_names
                         for metric, value in process_metrics(stack, name).items()}
 
     def values_since(self, before, sagas, driver_cpu_seconds):
@@ -109,15 +107,16 @@ class Snapshot:
         cpu = {name: self.cpu[name] - before.cpu[name] for name in self.cpu}
         cpu["driver"] = driver_cpu_seconds
         counted = {key: self.metrics[key] - before.metrics[key] for key in self.metrics}
+        metered = self.stack.metered_names
         return {
             **{f"cpu.{name}": seconds * 1000 / sagas for name, seconds in cpu.items()},
             "cpu.sum": sum(cpu.values()) * 1000 / sagas,
             **{f"rss.{name}": process_rss_mb(pid) for name, pid in self.stack.pids().items()},
-            **{f"batch.{name}": counted[name, BATCH_OPERATIONS] / counted[name, BATCHES] for name in DATABASES
+            **{f"batch.{name}": counted[name, BATCH_OPERATIONS] / counted[name, BATCHES] for name in metered
                if counted[name, BATCHES]},
-            **{f"commits.{name}": counted[name, BATCHES] / sagas for name in DATABASES},
-            **{f"statements.{name}": counted[name, STATEMENTS] / sagas for name in DATABASES},
+            **{f"commits.{name}": counted[name, BATCHES] / sagas for name in metered},
+            **{f"statements.{name}": counted[name, STATEMENTS] / sagas for name in metered},
             **{f"db.{name}": (self.server[name] - before.server[name]) / sagas for name in self.server},
-            "started": counted["coordinator", STARTED] / sagas,
+            **({"started": counted["coordinator", STARTED] / sagas} if metered else {}),
             "others": self.machine.others_share(before.machine, sum(cpu.values())),
         }

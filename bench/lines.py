@@ -104,25 +104,9 @@ class LoadLine:
         return f"{self.workload.name}{' by REST' if self.rest else ''}, {by}"
 
     def measure(self, bench):
-        driver = subprocess.Popen([BIN / "bench_load", *self._flags(bench)], stdout=subprocess.PIPE, text=True,
-                                  start_new_session=True)
-        try:
-            wait_for_line(driver, "measuring")
-            before = Snapshot(bench.stack)
-            wait_for_line(driver, "measured")
-            after = Snapshot(bench.stack)
-            result = json.loads(wait_for_line(driver, "result"))
-            code = driver.wait(timeout=PROGRAM_SECONDS_MAX)
-        finally:
-            if driver.poll() is None:
-                driver.kill()
-                driver.wait()
-        values = after.values_since(before, max(result["sagas"], 1), result.pop("driver_cpu_seconds"))
-        return {
-            **result, **values,
-            "callers": self.callers, "rate": self.rate, "floor_line": f"floor {self.workload.name}",
-            "sagas_per_second": result["sagas"] / result["seconds"],
-            "ok": code == 0 and result["sagas"] > 0 and not (self.workload.replayed and values["started"])}
+        values = drive([BIN / "bench_load", *self._flags(bench)], bench.stack)
+        return {**values, "callers": self.callers, "rate": self.rate, "floor_line": f"floor {self.workload.name}",
+                "ok": values["ok"] and not (self.workload.replayed and values["started"])}
 
     def _flags(self, bench):
         target = "--gateway=" + bench.stack.address("rest_coordinator") if self.rest else (
@@ -133,12 +117,48 @@ class LoadLine:
                 f"--warmup={bench.options.warmup}s", f"--duration={bench.options.seconds}s"]
 
 
+@dataclasses.dataclass(frozen=True)
+class PeerLine:
+    """Sagas of a peer's stack by so many callers."""
+
+    peer: object
+    workload: Workload
+    callers: int
+
+    @property
+    def name(self):
+        return f"{self.workload.name} by {self.peer.name}, {self.callers} callers"
+
+    def measure(self, bench):
+        command = self.peer.load_command(self.workload, self.callers, bench.options)
+        return {**drive(command, self.peer, self.peer.environment()), "callers": self.callers, "floor_line": f"floor {self.workload.name}"}
+
+
+def drive(command, stack, environment=None):
+    """What a load driver counts, with what `stack` uses and does meanwhile."""
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+    try:
+        wait_for_line(driver, "measuring")
+        before = Snapshot(stack)
+        wait_for_line(driver, "measured")
+        after = Snapshot(stack)
+        result = json.loads(wait_for_line(driver, "result"))
+        code = driver.wait(timeout=PROGRAM_SECONDS_MAX)
+    finally:
+        if driver.poll() is None:
+            driver.kill()
+            driver.wait()
+    values = after.values_since(before, max(result["sagas"], 1), result.pop("driver_cpu_seconds"))
+    return {**result, **values, "sagas_per_second": result["sagas"] / result["seconds"],
+            "ok": code == 0 and result["sagas"] > 0}
+
+
 def wait_for_line(driver, word):
     """The rest of the line that begins so."""
     for line in driver.stdout:
         if line.startswith(word):
             return line[len(word):]
-    raise RuntimeError(f"bench_load ended (code {driver.wait()}) before it said {word!r}")
+    raise RuntimeError(f"the load driver ended (code {driver.wait()}) before it said {word!r}")
 
 
 def workloads_of(options):
@@ -147,10 +167,11 @@ def workloads_of(options):
     return [known[name] for name in options.workloads]
 
 
-def lines_of(options, workloads):
-    """What one run measures, in this order, if it is about loads."""
+def lines_of(options, workloads, peers):
+    """What one run measures, in this order, if it is about loads: each of them at every peer too."""
     floors = [FloorLine(f"floor {workload.name}", workload.skus) for workload in workloads if not workload.replayed]
     loops = [{"rate": rate} for rate in options.rate] or [{"callers": callers} for callers in options.callers]
     chain = [FloorLine("chain", options.skus, chain=True)] if floors and {"callers": 1} in loops else []
-    loads = [LoadLine(workload, options.rest, **loop) for workload in workloads for loop in loops]
+    loads = [line for workload in workloads for loop in loops
+             for line in (LoadLine(workload, options.rest, **loop), *(PeerLine(peer, workload, **loop) for peer in peers))]
     return [*floors, *chain, *loads]

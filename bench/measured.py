@@ -59,6 +59,8 @@ def own_databases(server):
 class MeasuredStack(Stack):
     """The services without faults, and the gateway only if clients speak REST."""
 
+    metered_names = DATABASES  # those whose metrics are read
+
     def __init__(self, directory, server, rest):
         super().__init__(directory, faults=False, server=own_databases(server))
         self.measured_server = server

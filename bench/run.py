@@ -4,6 +4,7 @@ Everything is on loopback, bounded in time and count, and stopped by its pid. Ex
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+from dtm import dtm_stacks
 from measured import MeasuredStack, describe, engine
 from lines import lines_of, seed, store, workloads_of
 from recovery import RecoveryLine
@@ -73,9 +75,10 @@ def run(options, directory, server):
         stack.start()
         for workload in workloads:
             seed(stack, workload)
-        lines = [RecoveryLine(workloads[0], options.kill_inflight)] if options.kill_inflight else (
-            lines_of(options, workloads))
-        measured = measure(Bench(options, directory, server, stack), lines)
+        with dtm_stacks(directory, server, workloads) if options.peer else contextlib.nullcontext([]) as peers:
+            lines = [RecoveryLine(workloads[0], options.kill_inflight)] if options.kill_inflight else (
+                lines_of(options, workloads, peers))
+            measured = measure(Bench(options, directory, server, stack), lines)
     finally:
         stack.stop()
     return {"db": db, "cores": os.cpu_count(), "runs": options.runs, "stored": options.preload, "lines": measured}
@@ -137,8 +140,13 @@ def parse_options():
     for file in ("--markdown", "--json", "--svg"):
         parser.add_argument(file, type=pathlib.Path)
     parser.add_argument("--compare", type=old_report)
+    parser.add_argument("--peer", choices=("dtm",))
     parser.add_argument("--keep", action="store_true")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.peer and (options.db == "sqlite" or options.rest or options.rate or options.kill_inflight or
+                         "replay" in options.workloads):
+        parser.error("--peer is measured on a database server, by callers of the workloads spread and hot, by gRPC")
+    return options
 
 
 def main():

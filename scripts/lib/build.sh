@@ -30,6 +30,12 @@ build_simulation() {
   build_cpp simulate >&2
 }
 
+# build_dtm: a peer, for scripts/bench alone.
+build_dtm() {
+  say "go: building DTM"
+  "$ROOT/bench/peers/dtm/build.sh" "$BUILD_DIR/peers/dtm"
+}
+
 # build_services: the four processes and nothing else.
 build_services() {
   build_cpp bin/customers bin/orders bin/coordinator
