@@ -20,13 +20,13 @@ SCHEMA = ROOT / "bench" / "peers" / "dtm" / "schema.sql"
 READY_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 30
 UNITS_EACH = 1_000_000_000
-# For its default of 500 connections; a server's own is 151.
-SERVER_CONNECTIONS = 1000
-# By the name of the stack, the environment of DTM's server: its conf.sample.yml tells them.
+# Two DTMs beside a Sagamesh; a server's own are 151, and DTM may take 500 by default.
+SERVER_CONNECTIONS = 1500
+# By the name of the stack, the environment of DTM's server (its conf.sample.yml), and of Go.
 SETTINGS = {
-    "DTM": {"LOG_LEVEL": "info"},
-    "DTM tuned": {"LOG_LEVEL": "error", "STORE_MAX_OPEN_CONNS": "64", "STORE_MAX_IDLE_CONNS": "64",
-                  "UPDATE_BRANCH_SYNC": "0", "UPDATE_BRANCH_ASYNC_GOROUTINE_NUM": "1"},
+    "DTM": {"LOG_LEVEL": "info"},  # its default
+    "DTM tuned": {"LOG_LEVEL": "error", "STORE_MAX_OPEN_CONNS": "128", "STORE_MAX_IDLE_CONNS": "128",
+                  "UPDATE_BRANCH_SYNC": "0", "UPDATE_BRANCH_ASYNC_GOROUTINE_NUM": "2", "GOGC": "400"},
 }
 
 

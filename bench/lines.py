@@ -131,7 +131,8 @@ class PeerLine:
 
     def measure(self, bench):
         command = self.peer.load_command(self.workload, self.callers, bench.options)
-        return {**drive(command, self.peer, self.peer.environment()), "callers": self.callers, "floor_line": f"floor {self.workload.name}"}
+        return {**drive(command, self.peer, self.peer.environment()), "callers": self.callers,
+                "floor_line": f"floor {self.workload.name}"}
 
 
 def drive(command, stack, environment=None):

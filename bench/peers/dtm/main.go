@@ -12,7 +12,7 @@ func main() {
 	flags := flag.NewFlagSet("bench_dtm", flag.ExitOnError)
 	listen := flags.String("listen", "", "a participant's HOST:PORT")
 	database := flags.String("db", "", "a participant's mysql://USER@HOST:PORT/DATABASE; its password is SAGAMESH_DB_PASSWORD")
-	connections := flags.Int("connections", 32, "a participant's to its database, at most")
+	connections := flags.Int("connections", 128, "a participant's to its database, at most")
 	customers := flags.String("customers", "", "HOST:PORT of customers, for orders")
 	options := loadOptions{}
 	flags.StringVar(&options.dtm, "dtm", "", "HOST:PORT of DTM's gRPC, for load")
