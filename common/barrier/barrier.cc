@@ -1,5 +1,6 @@
 #include "common/barrier/barrier.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -133,8 +134,9 @@ void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std
 }
 
 absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
-                                              absl::Time now) {
+                                              absl::Time now, bool in_doubt) {
   BarrierRows rows;
+  rows.in_doubt_ = in_doubt;
   std::vector<sql::Value> ids;
   for (const BarrierKey& key : keys) {
     const auto [entry, added] = rows.entries_.try_emplace(key);
@@ -169,7 +171,7 @@ absl::Status BarrierRows::Entry::Read(const std::string& bytes, bool later) {
     later_rows++;
     return absl::OkStatus();
   }
-  loaded_format = record.format_version();
+  loaded_format = std::max(record.format_version(), 1u);
   row.epoch = loaded_epoch = record.epoch();
   row.compensating = loaded_compensating = record.compensating();
   row.created_ms = record.created_ms();
@@ -187,7 +189,7 @@ std::optional<absl::StatusOr<std::string>> BarrierRows::End(Guard& guard, absl::
     guard.decided = true;
     return std::nullopt;
   }
-  guard.replayed = end->stored && !guard.decided;
+  guard.replayed = end->stored && !(guard.decided && in_doubt_);
   return std::move(end->reply);
 }
 
@@ -196,7 +198,8 @@ void BarrierRows::Store(const Guard& guard, const absl::StatusOr<std::string>& r
 }
 
 bool BarrierRows::IsNew(const Guard& guard) const {
-  return guard.call.has_value() && !guard.decided && entries_.at(guard.call->key).loaded_format == 0;
+  return guard.call.has_value() && guard.call->saga_started.has_value() && !guard.decided &&
+         entries_.at(guard.call->key).loaded_format == 0;
 }
 
 absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
@@ -215,7 +218,7 @@ absl::StatusOr<int> BarrierRows::Save(sql::Connection& connection) {
     const bool writes_own = is_new || fences || entry.loaded_format < kFormatVersion || key.scope != kSagaScope;
     const bool later = !results.empty() && (!writes_own || entry.later_rows > 0);
     const auto write = [&](const std::string& scope, internal::BarrierRowRecord record, bool add) {
-      record.set_format_version(kFormatVersion);
+      record.set_format_version(key.scope == kSagaScope ? kFormatVersion : 1);
       std::vector<sql::Value>& values = add && !Planted(Bug::kBarrierOverwrites) ? added : rewritten;
       values.insert(values.end(), {key.id, scope, sql::Blob{record.SerializeAsString()}, row.created_ms});
     };

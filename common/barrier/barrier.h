@@ -18,22 +18,24 @@
 namespace sagamesh {
 
 // The barrier: a participant's own idempotency, in the transaction of its business change. After the "sub-transaction
-// barrier" of DTM (https://en.dtm.pub/practice/barrier.html), made one row per saga and fenced by epochs.
+// barrier" of DTM (https://en.dtm.pub/practice/barrier.html), with one row per saga that locks it, fenced by epochs.
 //
 // A service makes a BarrierCall of each call that comes (MakeBarrierCall), keeps it in the Guard of the call's
 // operation, and in the transaction of a batch
 //   1. loads the rows of all its guards, locked, before any other table (BarrierRows::Load); of two transactions that
-//      both find a row missing, the second to write it gets ALREADY_EXISTS and runs again (GroupCommit does that);
+//      both find a row missing, the second to write it gets ALREADY_EXISTS: it rolls back and runs again (GroupCommit
+//      does);
 //   2. for each operation in arrival order asks BarrierRows::End: what it gives ends the operation; otherwise decides,
 //      changes its business rows in memory, and stores the end (BarrierRows::Store) if it is a success or a definite
-//      refusal; never a transient, infrastructure or injected error;
+//      refusal; never a transient, infrastructure or injected error. A direct call that stores nothing may only insert
+//      business rows, or change those that it has locked: nothing else keeps it apart from its twin;
 //   3. writes: BarrierRows::Save, then its business rows.
 // The library has no state and needs no gRPC. A service that links it adds BarrierMigration() to its migrations.
 
 // The row that guards a call: of the saga for a saga's calls, of the caller's key for direct ones.
 struct BarrierKey {
   std::string id;     // first in the primary key
-  std::string scope;  // "saga", or "key/<principal>/<method>", or a service's own
+  std::string scope;  // "saga", or "key/<principal>/<method>", or a service's own; "saga/..." is taken
   bool operator<(const BarrierKey& other) const { return std::tie(id, scope) < std::tie(other.id, other.scope); }
 };
 
@@ -97,8 +99,7 @@ void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std
 struct Guard {
   // nullopt: nothing, where the business rows alone make the operation repeatable.
   std::optional<BarrierCall> call;
-  // It was decided before, in a run that did not commit or whose COMMIT has an unknown outcome: a stored end is its
-  // own.
+  // It was decided before, in a run that did not commit or whose COMMIT has an unknown outcome.
   bool decided = false;
   // Its end is one that an earlier call stored.
   bool replayed = false;
@@ -108,8 +109,9 @@ struct Guard {
 class BarrierRows {
  public:
   // Takes and locks the rows of `keys` that there are, in key order; those that are missing are made in memory.
+  // `in_doubt`: an earlier transaction of the same operations may have been committed.
   static absl::StatusOr<BarrierRows> Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
-                                          absl::Time now);
+                                          absl::Time now, bool in_doubt = false);
 
   // The key must have been loaded.
   BarrierRow& Get(const BarrierKey& key);
@@ -119,8 +121,9 @@ class BarrierRows {
   // StoreEnd of the guard's call; nothing where there is none.
   void Store(const Guard& guard, const absl::StatusOr<std::string>& reply);
 
-  // Nothing was here before of the guard's key, so that what its first call makes is not there either. False in a later
-  // run of the operation: the row may be a business row's twin that another key made.
+  // Nothing was here before of the call's saga, so that its own business rows are not there either, and need not be
+  // loaded: to insert one that is there all the same is ALREADY_EXISTS. False in a later run of the operation, which
+  // then finds it. Of a direct call it says nothing: what another key made may be in its way.
   bool IsNew(const Guard& guard) const;
 
   // Writes what differs from what was loaded. Returns how many keys that are. A saga's row is written when it is made
@@ -140,6 +143,7 @@ class BarrierRows {
     size_t loaded_results = 0;  // with those of later rows
     int later_rows = 0;
   };
+  bool in_doubt_ = false;
   std::map<BarrierKey, Entry> entries_;
 };
 

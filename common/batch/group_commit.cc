@@ -53,7 +53,7 @@ struct GroupCommitCore::State : std::enable_shared_from_this<State> {
   // One transaction for all items, run again while that can help. What it returns is the end of all of them, or
   // (INTERNAL and the like) the reason to split.
   absl::Status RunWhole(sql::Session& session, absl::Span<Item> items);
-  absl::Status RunOnce(sql::Session& session, absl::Span<void* const> operations);
+  absl::Status RunOnce(sql::Session& session, absl::Span<void* const> operations, bool in_doubt);
   // What the callers of these operations are told: the database's own words are for the log.
   absl::Status ForCallers(const absl::Status& status, size_t operations);
 
@@ -229,18 +229,19 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
   absl::Time give_up = absl::InfiniteFuture();  // set while the outcome of a COMMIT is unknown
   absl::Duration backoff = kBackoffInitial;
   for (int attempt = 1;; attempt++) {
-    const absl::Status status = RunOnce(session, operations);
+    const absl::Status status = RunOnce(session, operations, /*in_doubt=*/give_up != absl::InfiniteFuture());
+    const bool contended = absl::IsAborted(status) || absl::IsAlreadyExists(status);
     const bool unknown = status.code() == absl::StatusCode::kUnknown;
     if (unknown && give_up == absl::InfiniteFuture()) give_up = clock.Now() + options.unknown_outcome_max;
     const bool looking = give_up != absl::InfiniteFuture();
     // While an outcome is unknown, a database that is away is waited for, and so are the locks that the lost COMMIT may
     // still hold: each operation is guarded, so that running the batch again finds out.
-    const bool again = unknown || (looking && (absl::IsUnavailable(status) || absl::IsAborted(status)));
+    const bool again = unknown || (looking && (absl::IsUnavailable(status) || contended));
     if (again && clock.Now() >= give_up) {
       RefuseWaiting();  // batch after batch would wait as long
       return absl::UnavailableError(status.message());
     }
-    if (!again && (status.code() != absl::StatusCode::kAborted || attempt >= options.max_attempts)) return status;
+    if (!again && (!contended || attempt >= options.max_attempts)) return status;
     retries.Increment();
     HandOn();
     clock.SleepFor(backoff * random.NextDouble());
@@ -248,17 +249,15 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
   }
 }
 
-absl::Status GroupCommitCore::State::RunOnce(sql::Session& session, absl::Span<void* const> operations) {
+absl::Status GroupCommitCore::State::RunOnce(sql::Session& session, absl::Span<void* const> operations, bool in_doubt) {
   SAGAMESH_ASSIGN_OR_RETURN(sql::Connection* const connection,
                             session.Run([](sql::Connection& connection) -> absl::StatusOr<sql::Connection*> {
                               SAGAMESH_RETURN_IF_ERROR(connection.Begin());
                               return &connection;
                             }));
-  const absl::StatusOr<BatchEffect> effect = run(*connection, operations);
+  const absl::StatusOr<BatchEffect> effect = run(*connection, operations, in_doubt);
   if (!effect.ok()) {
     connection->Rollback().IgnoreError();
-    // Another worker made a row between our reading and our writing: to be decided again.
-    if (absl::IsAlreadyExists(effect.status())) return absl::AbortedError(effect.status().message());
     return effect.status();
   }
   if (*effect == BatchEffect::kNothing) return connection->Rollback();

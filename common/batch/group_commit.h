@@ -40,7 +40,7 @@ struct GroupCommitOptions {
   int join_at_operations = 24;
   // Those at work stand still if none of them has taken a batch for so long.
   absl::Duration join_after = absl::Milliseconds(20);
-  // A batch that fails as a whole (ABORTED) is run again this often before it is split.
+  // A batch that fails as a whole (ABORTED, ALREADY_EXISTS) is run again this often before it is split.
   int max_attempts = 4;
   absl::Duration retry_backoff_max = absl::Milliseconds(100);
   // How long the outcome of an unknown COMMIT is looked for before its callers are told UNAVAILABLE (they then do not
@@ -65,7 +65,7 @@ class GroupCommitCore {
     Priority priority;
     absl::AnyInvocable<void(absl::Status)> finish;
   };
-  using Run = absl::AnyInvocable<absl::StatusOr<BatchEffect>(sql::Connection&, absl::Span<void* const>)>;
+  using Run = absl::AnyInvocable<absl::StatusOr<BatchEffect>(sql::Connection&, absl::Span<void* const>, bool in_doubt)>;
 
   GroupCommitCore(GroupCommitOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
                   metrics::Registry& registry, Run run);
@@ -82,8 +82,10 @@ class GroupCommitCore {
 
 // `Operation` holds a request and the place for its result. `run` decides and writes a batch in the transaction that is
 // already open: it sets each operation's result, business refusals included (one operation that fails its rule does not
-// harm the others), and returns an error only when the batch as a whole cannot go on; it may be called several times
-// for the same operation, in other company, and must set the result afresh each time. Thread-safe.
+// harm the others), and returns an error only when the batch as a whole cannot go on: ALREADY_EXISTS if another writer
+// made a row between its reading and its writing, or it wrote one that it had not looked for, which is decided again.
+// It may be called several times for the same operation, in other company, and must set the result afresh each time;
+// `in_doubt`: an earlier run's COMMIT may have happened. Thread-safe.
 template <typename Operation>
 class GroupCommit {
  public:
@@ -92,17 +94,19 @@ class GroupCommit {
   // DEADLINE_EXCEEDED (it waited past its deadline and was not run), ABORTED (CONTENTION: it met a lock at every
   // attempt, alone too), INTERNAL (the poison of its batch). Called once, on a worker; must not block.
   using Finish = absl::AnyInvocable<void(absl::Status, Operation&)>;
-  using Run = absl::AnyInvocable<absl::StatusOr<BatchEffect>(sql::Connection&, absl::Span<Operation* const>)>;
+  using Run =
+      absl::AnyInvocable<absl::StatusOr<BatchEffect>(sql::Connection&, absl::Span<Operation* const>, bool in_doubt)>;
 
   GroupCommit(GroupCommitOptions options, sql::Database& database, WorkerPool& pool, Clock& clock, Random& random,
               metrics::Registry& registry, Run run)
-      : core_(std::move(options), database, pool, clock, random, registry,
-              [run = std::move(run)](sql::Connection& connection, absl::Span<void* const> opaque) mutable {
-                std::vector<Operation*> operations;
-                operations.reserve(opaque.size());
-                for (void* operation : opaque) operations.push_back(static_cast<Operation*>(operation));
-                return run(connection, operations);
-              }) {}
+      : core_(
+            std::move(options), database, pool, clock, random, registry,
+            [run = std::move(run)](sql::Connection& connection, absl::Span<void* const> opaque, bool in_doubt) mutable {
+              std::vector<Operation*> operations;
+              operations.reserve(opaque.size());
+              for (void* operation : opaque) operations.push_back(static_cast<Operation*>(operation));
+              return run(connection, operations, in_doubt);
+            }) {}
 
   void Submit(Operation operation, absl::Time deadline, Priority priority, Finish finish) {
     auto owned = std::make_unique<Operation>(std::move(operation));

@@ -58,7 +58,10 @@ class GroupCommitTest : public ::testing::TestWithParam<Engine> {
     options.domain = "test";
     commit_ = std::make_unique<GroupCommit<Add>>(
         options, database_, pool_, clock_, *random_, registry_,
-        [this](sql::Connection& connection, absl::Span<Add* const> adds) { return Run(connection, adds); });
+        [this](sql::Connection& connection, absl::Span<Add* const> adds, bool in_doubt) {
+          in_doubt_ = in_doubt;
+          return Run(connection, adds);
+        });
   }
 
   absl::StatusOr<BatchEffect> Run(sql::Connection& connection, absl::Span<Add* const> adds) {
@@ -103,7 +106,8 @@ class GroupCommitTest : public ::testing::TestWithParam<Engine> {
   metrics::Registry registry_;
   ManualPool pool_;
   std::function<absl::Status()> on_run_;
-  Mutex mutex_;  // for workers on threads; the tests look when these have ended
+  bool in_doubt_ = false;  // as the last run was told
+  Mutex mutex_;            // for workers on threads; the tests look when these have ended
   std::vector<std::vector<int64_t>> batches_;
   std::vector<int64_t> finished_;
   std::vector<absl::Status> results_;
@@ -142,7 +146,7 @@ TEST_P(GroupCommitTest, ManyCallersOnThreadsAreAppliedOnceEachWithFewCommits) {
   SystemClock clock;
   const auto pool = MakeThreadPool("worker", 4);
   metrics::Registry registry;
-  auto run = [this](sql::Connection& connection, absl::Span<Add* const> adds) { return Run(connection, adds); };
+  auto run = [this](sql::Connection& connection, absl::Span<Add* const> adds, bool) { return Run(connection, adds); };
   GroupCommit<Add> commit({.name = "adds"}, database_, *pool, clock, *random_, registry, run);
   InFlight waiting;
   std::vector<std::thread> callers;
@@ -293,6 +297,25 @@ TEST_P(GroupCommitTest, ADeadlockIsRunAgainAsAWhole) {
   EXPECT_EQ(Counter("retries_total"), 2);
   for (const absl::Status& status : results_) EXPECT_OK(status);
   EXPECT_EQ(Total(), 2);
+}
+
+TEST_P(GroupCommitTest, ABatchThatMetARowOfAnotherWriterIsRunAgain) {
+  Make();
+  on_run_ = [this] { return batches_.size() == 1 ? absl::AlreadyExistsError("a key is taken") : absl::OkStatus(); };
+  Submit({1});
+  pool_.RunAll();
+  EXPECT_THAT(batches_, ElementsAre(ElementsAre(1), ElementsAre(1)));
+  EXPECT_OK(results_.at(0));
+  EXPECT_FALSE(in_doubt_);
+  EXPECT_EQ(Total(), 1);
+}
+
+TEST_P(GroupCommitTest, ARowThatIsInTheWayForEverIsADefect) {
+  Make();
+  on_run_ = [] { return absl::AlreadyExistsError("a key is taken"); };
+  Submit({1});
+  pool_.RunAll();
+  EXPECT_EQ(results_.at(0).code(), StatusCode::kInternal);
 }
 
 TEST_P(GroupCommitTest, ABatchThatKeepsDeadlockingIsSplit) {

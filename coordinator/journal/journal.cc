@@ -88,7 +88,7 @@ struct Journal::State {
         sweep_session(database, sql::Access::kWrite),
         reader({kDomain, options.read_connections, options.max_queued_reads}, database, pool, clock),
         commit(CommitOptions(options), database, pool, clock, random, registry,
-               [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
+               [this](sql::Connection& connection, absl::Span<Operation* const> operations, bool) {
                  return Batch(this->options, replica, connection, operations).Run();
                }) {}
 

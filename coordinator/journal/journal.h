@@ -88,7 +88,7 @@ class Journal {
   void Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done);
 
   // Writes the saga's next state if owner, epoch and version still match (`saga` carries what was last read or
-  // written; the callback's record has the new version). A final phase also settles the key in the same transaction.
+  // written; the callback's record has the new version). A final phase also settles the key.
   // `due`: the saga is dropped from memory and LoadDue finds it from then on; nullopt: it stays with its owner's
   // memory. Accepted work goes before new sagas and has no deadline: an UNAVAILABLE journal is tried again by the
   // caller.

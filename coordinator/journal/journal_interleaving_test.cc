@@ -212,6 +212,26 @@ TEST_P(JournalInterleavingTest, OfTwoWhoClaimAFreedKeyOneStartsAndTheOtherAttach
   });
 }
 
+TEST_P(JournalInterleavingTest, OfTwoWhoClaimANewKeyOneStartsAndTheOtherAttaches) {
+  const auto a = std::make_shared<Coordinator>(scratch_.options());
+  const auto b = std::make_shared<Coordinator>(scratch_.options());
+  EXPECT_OK(a->journal.Open());
+  EXPECT_OK(b->journal.Open());
+  InEveryOrder([&] {
+    const std::string key = NewKey();
+    const auto one = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
+    const auto other = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
+    return Case{{&a->database, [=, this] { return a->Start(NewSaga(key, KeyKind::kExplicit), one); }},
+                {&b->database, [=, this] { return b->Start(NewSaga(key, KeyKind::kExplicit), other); }},
+                [=] {
+                  ASSERT_OK(*one);
+                  ASSERT_OK(*other);
+                  EXPECT_NE((*one)->outcome, (*other)->outcome);
+                  EXPECT_EQ((*one)->saga.saga_id, (*other)->saga.saga_id);
+                }};
+  });
+}
+
 // Two workers of one coordinator: each finds its lease closed.
 TEST_P(JournalInterleavingTest, WorkersSideBySideTakeOneNewLeaseAfterTheirsWasClosed) {
   const auto coordinator = std::make_shared<Coordinator>(scratch_.options(), /*writers=*/2);

@@ -27,7 +27,7 @@ std::vector<Table> Tables() {
         {"sagas_phase", "phase, saga_id"},
         {"sagas_stuck", "stuck, saga_id"},
         {"sagas_updated", "updated_ms, saga_id"}}},
-      // key_hash: of principal, definition, kind and key. The defaults make a row that nobody has claimed yet.
+      // key_hash: of principal, definition, kind and key.
       {"saga_keys",
        {"key_hash VARCHAR(64) NOT NULL PRIMARY KEY", "principal VARCHAR(255) NOT NULL DEFAULT ''",
         "definition VARCHAR(255) NOT NULL DEFAULT ''", "kind INTEGER NOT NULL DEFAULT 0",

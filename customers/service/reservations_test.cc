@@ -119,9 +119,16 @@ TEST_P(ReservationsTest, ADirectCallWithAKeyIsGuardedByTheKey) {
   EXPECT_EQ(Counts("a"), (Counted{8, 2, 0}));
 }
 
+TEST_P(ReservationsTest, AReservationIsFoundWhateverKeyAsksForItAgain) {
+  ASSERT_OK(Reserve("o", {{"a", 10}}, Key("k")));
+  EXPECT_OK(Reserve("o", {{"a", 10}}, Key("k2"))) << "nothing is left, and nothing more is asked for";
+  EXPECT_EQ(Counts("a"), (Counted{0, 10, 0}));
+}
+
 TEST_P(ReservationsTest, OnlyTheOwnerTouchesAReservation) {
   const std::string saga = NewSaga();
   ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
+  EXPECT_THAT(Reserve("o", {{"a", 2}}, Saga(NewSaga(), "create_order")), kOwned);
   EXPECT_THAT(Reserve("o", {{"a", 2}}), kOwned);
   EXPECT_THAT(Commit("o"), kOwned);
   EXPECT_THAT(Release("o"), kOwned);

@@ -25,11 +25,9 @@ struct Wanted {
   std::set<std::string> skus;
   std::set<uint32_t> customer_ids;
   bool next_customer_id = false;
-  // Of the command that comes: the order may have a reservation.
-  bool reserved_before = true;
 
+  // Without its reservation, which a new saga's order has not.
   void operator()(const ReserveCommand& command) {
-    if (reserved_before) order_ids.insert(command.order_id);
     customer_ids.insert(command.customer_id);
     for (const BasketLine& line : command.lines) skus.insert(line.sku);
   }
@@ -98,8 +96,8 @@ StockWrites::StockWrites(Options options, sql::Database& database, WorkerPool& p
       clock_(clock),
       group_commit_({.name = "customers", .max_queued_operations = options_.max_queued_operations}, database, pool,
                     clock, random, registry,
-                    [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
-                      return RunBatch(connection, operations);
+                    [this](sql::Connection& connection, absl::Span<Operation* const> operations, bool in_doubt) {
+                      return RunBatch(connection, operations, in_doubt);
                     }) {}
 
 void StockWrites::Submit(StockWrite write, absl::Time deadline, Priority priority, Finish finish) {
@@ -111,18 +109,19 @@ void StockWrites::Submit(StockWrite write, absl::Time deadline, Priority priorit
                        });
 }
 
-absl::StatusOr<BatchEffect> StockWrites::RunBatch(sql::Connection& connection,
-                                                  absl::Span<Operation* const> operations) {
+absl::StatusOr<BatchEffect> StockWrites::RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations,
+                                                  bool in_doubt) {
   std::vector<BarrierKey> keys;
   for (const Operation* operation : operations) {
     if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
   }
   const absl::Time now = clock_.Now();
-  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, now));
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, now, in_doubt));
   Wanted wanted;
   for (const Operation* operation : operations) {
-    wanted.reserved_before = !barrier.IsNew(operation->guard);
     std::visit(wanted, operation->command);
+    const auto* reserve = std::get_if<ReserveCommand>(&operation->command);
+    if (reserve != nullptr && !barrier.IsNew(operation->guard)) wanted.order_ids.insert(reserve->order_id);
   }
   SAGAMESH_ASSIGN_OR_RETURN(WorkingSet set, Load(connection, std::move(wanted)));
 

@@ -74,7 +74,8 @@ class StockWrites {
     bool took_effect() const { return reply.ok() && !guard.replayed; }
   };
 
-  absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations);
+  absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations,
+                                       bool in_doubt);
   void RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);
   // Reaches `point` of the operation's method, if it took effect.
   void ReachCrashPoint(absl::string_view point, const Operation& operation) const;

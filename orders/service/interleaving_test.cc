@@ -63,7 +63,8 @@ class OrdersInterleavingTest : public InterleavingTest {
               EXPECT_OK(call);
               auto done = std::make_shared<std::promise<void>>();
               service.writes.Submit(command, *std::move(call), ends, absl::InfiniteFuture(), Priority::kAccepted,
-                                    [done, reply](absl::StatusOr<Written> written, bool) {
+                                    [done, reply](absl::StatusOr<Written> written, bool replayed) {
+                                      EXPECT_EQ(replayed, written.ok() && written->stored_reply.has_value());
                                       *reply = std::move(written);
                                       done->set_value();
                                     });

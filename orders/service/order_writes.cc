@@ -35,8 +35,9 @@ OrderWrites::OrderWrites(Options options, sql::Database& database, WorkerPool& p
       clock_(clock),
       group_commit_(std::make_unique<GroupCommit<Operation>>(
           GroupCommitOptions{.name = "orders", .max_queued_operations = options.max_queued_operations}, database, pool,
-          clock, random, registry, [this](sql::Connection& connection, absl::Span<Operation* const> operations) {
-            return RunBatch(connection, operations);
+          clock, random, registry,
+          [this](sql::Connection& connection, absl::Span<Operation* const> operations, bool in_doubt) {
+            return RunBatch(connection, operations, in_doubt);
           })) {}
 
 void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrier, Ends ends, absl::Time deadline,
@@ -51,14 +52,14 @@ void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrie
                         });
 }
 
-absl::StatusOr<BatchEffect> OrderWrites::RunBatch(sql::Connection& connection,
-                                                  absl::Span<Operation* const> operations) {
-  // The lock order: barrier, orders.
+absl::StatusOr<BatchEffect> OrderWrites::RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations,
+                                                  bool in_doubt) {
+  // The lock order: barrier, orders; then rows that are new, in the same order.
   std::vector<BarrierKey> keys;
   for (const Operation* operation : operations) {
     if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
   }
-  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, clock_.Now()));
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, clock_.Now(), in_doubt));
   std::set<std::string> order_ids;
   for (const Operation* operation : operations) {
     const bool creates = std::holds_alternative<CreateForSagaCommand>(operation->command);

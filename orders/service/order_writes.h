@@ -96,7 +96,8 @@ class OrderWrites {
     absl::StatusOr<Written> result = absl::UnknownError("not run");
   };
 
-  absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations);
+  absl::StatusOr<BatchEffect> RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations,
+                                       bool in_doubt);
   absl::StatusOr<Written> RunOperation(WorkingSet& set, BarrierRows& barrier, Operation& operation);
   absl::StatusOr<Order> Decide(WorkingSet& set, const OrderCommand& command);
 

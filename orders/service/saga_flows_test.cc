@@ -206,6 +206,8 @@ TEST_P(SagaFlows, ASagaOlderThanTheBarriersMemoryIsRefused) {
 TEST_P(SagaFlows, StrangersMayNotTouchASagasOrder) {
   CreateIt();
   const std::string other = NewSaga();
+  EXPECT_THAT(Create(OfSaga(other, "create_order"), Basket("order-1")).response,
+              IsError(Code::kFailedPrecondition, "RESERVATION_OWNED_BY_SAGA"));
   EXPECT_THAT(Cancel(Undo(other), "order-1").response, IsError(Code::kFailedPrecondition, "ORDER_OWNED_BY_SAGA"));
   EXPECT_FALSE(Confirm(OfSaga(other, "confirm_order"), "order-1").response.ok());
   EXPECT_THAT(Cancel({}, "order-1").response, IsError(Code::kFailedPrecondition, "ORDER_OWNED_BY_SAGA"));

@@ -303,6 +303,13 @@ def a_lower_epoch_ended_the_saga(run):
 
 
 @plants(8)
+def a_barrier_row_is_lost_and_its_later_result_is_not(run):
+    saga_id, _ = run.saga("at-once")
+    run.sql("orders", "DELETE FROM barrier WHERE id=? AND scope='saga'", saga_id)
+    return f"barrier row {saga_id} (saga/001) of orders is left without its saga's epoch and mark"
+
+
+@plants(8)
 def a_participant_knows_a_saga_that_the_journal_does_not(run):
     run.sql("customers", "UPDATE barrier SET id=? WHERE id=?", STRANGER, run.saga("definite")[0])
     return f"barrier row {STRANGER} of customers is of no saga"

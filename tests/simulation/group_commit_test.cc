@@ -27,7 +27,7 @@ struct Add {
   int64_t amount;
 };
 
-absl::StatusOr<BatchEffect> RunAdds(sql::Connection& connection, absl::Span<Add* const> adds) {
+absl::StatusOr<BatchEffect> RunAdds(sql::Connection& connection, absl::Span<Add* const> adds, bool) {
   BatchEffect effect = BatchEffect::kNothing;
   for (Add* add : adds) {
     SAGAMESH_ASSIGN_OR_RETURN(const auto seen,

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/error.h"
 #include "coordinator/journal/rows.h"
@@ -20,9 +21,15 @@ absl::Status ReadSagas(sql::Connection& connection, Snapshot& snapshot) {
 
 absl::Status ReadBarrier(sql::Connection& connection, std::map<std::string, BarrierRow>& barrier) {
   SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows,
-                            connection.Query("SELECT id FROM barrier WHERE scope='saga' ORDER BY id"));
+                            connection.Query("SELECT id, scope FROM barrier ORDER BY id, scope"));
   std::vector<BarrierKey> keys;
-  for (const sql::Row& row : rows) keys.push_back({row.Text(0), "saga"});
+  for (const sql::Row& row : rows) {
+    if (row.Text(1) == "saga") keys.push_back({row.Text(0), "saga"});
+    const bool later = absl::StartsWith(row.Text(1), "saga/");
+    if (later && (keys.empty() || keys.back().id != row.Text(0))) {
+      return absl::DataLossError(absl::StrCat("a later barrier row of saga ", row.Text(0), " without its first"));
+    }
+  }
   SAGAMESH_ASSIGN_OR_RETURN(BarrierRows loaded, BarrierRows::Load(connection, keys, absl::UnixEpoch()));
   for (const BarrierKey& key : keys) barrier[key.id] = loaded.Get(key);
   return absl::OkStatus();

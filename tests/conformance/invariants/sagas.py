@@ -4,7 +4,7 @@ import itertools
 
 from databases import SAGA_STATE
 
-from .rows import ORDER_SAGA, saga_rows, succeeded
+from .rows import ORDER_SAGA, SAGA_SCOPE, saga_rows, succeeded
 
 
 def tombstones_hold(state, answers):
@@ -77,6 +77,10 @@ def _reverse_order(row, record):
 def epochs_only_rise(state, answers):
     """8"""
     rows = {"orders": saga_rows(state.orders_barrier), "customers": saga_rows(state.customers_barrier)}
+    for name, barrier in (("orders", state.orders_barrier), ("customers", state.customers_barrier)):
+        for row_id, scope in barrier:
+            if scope.startswith(f"{SAGA_SCOPE}/"):
+                yield f"barrier row {row_id} ({scope}) of {name} is left without its saga's epoch and mark"
     for name, of_participant in rows.items():
         for saga_id, record in of_participant.items():
             saga = state.sagas.get(saga_id)
