@@ -110,6 +110,21 @@ class JournalInterleavingTest : public InterleavingTest {
     EXPECT_OK(counted);
     return (*counted)[0].Int(0);
   }
+  // Two replicas want the same key, which is free: one starts its saga, the other attaches to it.
+  Case BothClaim(std::shared_ptr<Coordinator> a, std::shared_ptr<Coordinator> b, const std::string& key, KeyKind kind) {
+    const auto one = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
+    const auto other = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
+    return {{&a->database, [=, this] { return a->Start(NewSaga(key, kind), one); }},
+            {&b->database, [=, this] { return b->Start(NewSaga(key, kind), other); }},
+            [=] {
+              ASSERT_OK(*one);
+              ASSERT_OK(*other);
+              const bool first = (*one)->outcome == ClaimOutcome::kStarted;
+              EXPECT_EQ((first ? *other : *one)->outcome, ClaimOutcome::kAttached);
+              EXPECT_EQ((first ? *one : *other)->outcome, ClaimOutcome::kStarted);
+              EXPECT_EQ((*one)->saga.saga_id, (*other)->saga.saga_id);
+            }};
+  }
 
   SystemClock clock_;
   std::unique_ptr<Random> random_ = MakeSystemRandom();
@@ -197,18 +212,7 @@ TEST_P(JournalInterleavingTest, OfTwoWhoClaimAFreedKeyOneStartsAndTheOtherAttach
     const auto freed = std::make_shared<absl::Status>();
     a->Write(failed, freed).get();
     EXPECT_OK(*freed);
-    const auto one = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
-    const auto other = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
-    return Case{{&a->database, [=, this] { return a->Start(NewSaga(key, KeyKind::kContent), one); }},
-                {&b->database, [=, this] { return b->Start(NewSaga(key, KeyKind::kContent), other); }},
-                [=] {
-                  ASSERT_OK(*one);
-                  ASSERT_OK(*other);
-                  const bool first = (*one)->outcome == ClaimOutcome::kStarted;
-                  EXPECT_EQ((first ? *other : *one)->outcome, ClaimOutcome::kAttached);
-                  EXPECT_EQ((first ? *one : *other)->outcome, ClaimOutcome::kStarted);
-                  EXPECT_EQ((*one)->saga.saga_id, (*other)->saga.saga_id);
-                }};
+    return BothClaim(a, b, key, KeyKind::kContent);
   });
 }
 
@@ -217,19 +221,7 @@ TEST_P(JournalInterleavingTest, OfTwoWhoClaimANewKeyOneStartsAndTheOtherAttaches
   const auto b = std::make_shared<Coordinator>(scratch_.options());
   EXPECT_OK(a->journal.Open());
   EXPECT_OK(b->journal.Open());
-  InEveryOrder([&] {
-    const std::string key = NewKey();
-    const auto one = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
-    const auto other = std::make_shared<absl::StatusOr<Claimed>>(absl::UnknownError("never called back"));
-    return Case{{&a->database, [=, this] { return a->Start(NewSaga(key, KeyKind::kExplicit), one); }},
-                {&b->database, [=, this] { return b->Start(NewSaga(key, KeyKind::kExplicit), other); }},
-                [=] {
-                  ASSERT_OK(*one);
-                  ASSERT_OK(*other);
-                  EXPECT_NE((*one)->outcome, (*other)->outcome);
-                  EXPECT_EQ((*one)->saga.saga_id, (*other)->saga.saga_id);
-                }};
-  });
+  InEveryOrder([&] { return BothClaim(a, b, NewKey(), KeyKind::kExplicit); });
 }
 
 // Two workers of one coordinator: each finds its lease closed.
