@@ -15,13 +15,6 @@ constexpr char kSagaState[] = "saga-state";
 // How long an injected delay may go on after its caller left: it would hold up the end of the server.
 constexpr absl::Duration kDelaySlice = absl::Milliseconds(50);
 
-// gRPC deletes nothing for us: the reactor lives until OnDone, which comes after Finish, also for a cancelled call. So
-// the logic may finish after the client is gone, but never after OnDone.
-class Reactor final : public grpc::ServerUnaryReactor {
- public:
-  void OnDone() override { delete this; }
-};
-
 absl::Status InjectedAbort(absl::string_view domain, const Fault& fault) {
   return MakeError(static_cast<absl::StatusCode>(fault.abort_code), {domain, "FAULT_INJECTED"},
                    absl::StrCat("fault injected into ", fault.method));
@@ -37,7 +30,13 @@ absl::Status CallerGone(absl::string_view domain) {
 class Edge::Call {
  public:
   Call(Edge& edge, grpc::CallbackServerContext* context, absl::string_view method)
-      : edge_(edge), context_(context), method_(method), started_(edge.options_.clock->Now()) {}
+      : edge_(edge),
+        context_(context),
+        // gRPC's own ends on the thread that is at hand, where one of ours would be handed to another first. It lives
+        // until the call is over, which comes after Finish, also for a cancelled call.
+        reactor_(context->DefaultReactor()),
+        method_(method),
+        started_(edge.options_.clock->Now()) {}
 
   ~Call() {
     if (finished_) return;
@@ -58,7 +57,7 @@ class Edge::Call {
  private:
   Edge& edge_;
   grpc::CallbackServerContext* const context_;
-  Reactor* const reactor_ = new Reactor;
+  grpc::ServerUnaryReactor* const reactor_;
   const std::string method_;
   const absl::Time started_;
   bool finished_ = false;

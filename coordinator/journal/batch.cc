@@ -60,7 +60,7 @@ absl::Status Batch::Load() {
   for (Operation* operation : operations_) {
     for (const auto& [id, version] : operation->made) ids.insert(id);
     if (const auto* start = std::get_if<StartOperation>(&operation->what)) {
-      hashes.insert(KeyHash(start->saga));
+      hashes.insert(start->key_hash);
     } else if (const auto* write = std::get_if<WriteOperation>(&operation->what)) {
       ids.insert(write->saga.saga_id);
     } else if (const auto* load = std::get_if<LoadDueOperation>(&operation->what)) {
@@ -134,7 +134,7 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
     start.claimed = Claimed{untouched ? ClaimOutcome::kStarted : ClaimOutcome::kAttached, record};
     return;
   }
-  StoredKey& key = keys_[KeyHash(start.saga)];
+  StoredKey& key = keys_[start.key_hash];
   const auto holder = sagas_.find(key.row.saga_id);
   const SagaRecord* held = holder == sagas_.end() ? nullptr : &holder->second.record;
   const ClaimOutcome outcome = DecideClaim(key.row, held, start.saga, now_, options_.content_key_window);

@@ -24,6 +24,7 @@ namespace sagamesh::journal {
 // work.
 struct StartOperation {
   SagaRecord saga;
+  std::string key_hash;  // KeyHash of it
   std::optional<Claimed> claimed;
   bool attempted = false;
 };

@@ -13,7 +13,9 @@
 #include "common/fault/planted.h"
 #include "common/sql/reader.h"
 #include "common/status/error.h"
+#include "coordinator/journal/answers.h"
 #include "coordinator/journal/batch.h"
+#include "coordinator/journal/claim.h"
 #include "coordinator/journal/lease.h"
 #include "coordinator/journal/rows.h"
 
@@ -86,6 +88,7 @@ struct Journal::State {
         heartbeats(registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit.")),
         heartbeat_session(database, sql::Access::kWrite),
         sweep_session(database, sql::Access::kWrite),
+        answers(options.answers_bytes_max),
         reader({kDomain, options.read_connections, options.max_queued_reads}, database, pool, clock),
         commit(CommitOptions(options), database, pool, clock, random, registry,
                [this](sql::Connection& connection, absl::Span<Operation* const> operations, bool) {
@@ -136,6 +139,7 @@ struct Journal::State {
   prometheus::Counter& heartbeats;
   sql::Session heartbeat_session;  // its own, so that neither a batch nor a sweep holds up a renewal
   sql::Session sweep_session;
+  Answers answers;
   sql::Reader reader;
   GroupCommit<Operation> commit;
 };
@@ -190,11 +194,20 @@ absl::Status Journal::Open() {
 }
 
 void Journal::Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done) {
-  Operation operation{.what = StartOperation{.saga = std::move(saga)}};
+  std::string key_hash = KeyHash(saga);
+  if (std::optional<SagaRecord> answered = state_->answers.Find(
+          key_hash, saga, absl::FromUnixMillis(state_->replica.NowMs()), state_->options.content_key_window)) {
+    return done(Claimed{ClaimOutcome::kReplayed, *std::move(answered)});
+  }
+  Operation operation{.what = StartOperation{.saga = std::move(saga), .key_hash = std::move(key_hash)}};
   state_->Submit(std::move(operation), deadline, Priority::kNew,
                  [state = state_.get(), done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    auto& start = std::get<StartOperation>(operation.what);
-                   if (status.ok()) return done(*std::move(start.claimed));
+                   if (status.ok()) {
+                     const Claimed& claimed = *start.claimed;
+                     if (claimed.outcome == ClaimOutcome::kReplayed) state->answers.Add(start.key_hash, claimed.saga);
+                     return done(*std::move(start.claimed));
+                   }
                    const bool lost = start.attempted && !Planted(Bug::kLostStartForgotten);
                    if (lost) state->replica.lost().Add({{start.saga.saga_id, 1}});
                    done(std::move(status));

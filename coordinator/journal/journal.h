@@ -32,6 +32,8 @@ struct JournalOptions {
   int max_queued_operations = 8192;
   int max_queued_reads = 4096;
   int read_connections = 2;
+  // Of sagas in memory whose answers were asked for again, to be told without the database.
+  size_t answers_bytes_max = 16 << 20;
 };
 
 // What Start found.

@@ -40,6 +40,14 @@ TEST_P(JournalKeysTest, AFinishedSagaIsReplayed) {
   EXPECT_EQ(again->outcome, ClaimOutcome::kReplayed);
   EXPECT_EQ(again->saga.saga_id, done.saga_id);
   EXPECT_EQ(again->saga.result, "result");
+  // And from then on without the database.
+  const int rolled_back = database_.rollbacks();
+  const absl::StatusOr<Claimed> third = process_->Start(NewSaga("key"));
+  ASSERT_OK(third);
+  EXPECT_EQ(third->outcome, ClaimOutcome::kReplayed);
+  EXPECT_EQ(third->saga.saga_id, done.saga_id);
+  EXPECT_EQ(third->saga.result, "result");
+  EXPECT_EQ(database_.rollbacks(), rolled_back);
 }
 
 TEST_P(JournalKeysTest, AnExplicitKeyWithAnotherPayloadIsReusedAndStartsNothing) {

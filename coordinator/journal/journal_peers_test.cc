@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/journal/batch.h"
+#include "coordinator/journal/claim.h"
 #include "coordinator/journal/journal_fixture_test.h"
 #include "coordinator/journal/lease.h"
 #include "tests/simulation/mysql/threaded_database.h"
@@ -195,7 +196,8 @@ TEST_P(JournalPeersTest, AStartThatIsRunAgainAfterItsSagaWasTakenOverIsNotItsOwn
   const auto connection = database_.Connect(sql::Access::kWrite);
   ASSERT_OK(connection);
   ASSERT_OK(TakeFirstLease(**connection, replica));
-  Operation operation{.what = StartOperation{.saga = NewSaga("key")}};
+  const SagaRecord saga = NewSaga("key");
+  Operation operation{.what = StartOperation{.saga = saga, .key_hash = KeyHash(saga)}};
   const auto& start = std::get<StartOperation>(operation.what);
   Operation* const operations[] = {&operation};
   const auto run = [&] {

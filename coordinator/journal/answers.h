@@ -1,0 +1,48 @@
+#ifndef SAGAMESH_COORDINATOR_JOURNAL_ANSWERS_H_
+#define SAGAMESH_COORDINATOR_JOURNAL_ANSWERS_H_
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
+#include "common/exec/mutex.h"
+#include "coordinator/journal/journal.h"
+
+namespace sagamesh::journal {
+
+// Final sagas whose answers were asked for again, by the hash of their key: those asked for last, as many as fit. A
+// final saga never changes, nor does it lose its key but by time, so that no row need be read to replay it.
+// Thread-safe.
+class Answers {
+ public:
+  explicit Answers(size_t max_bytes) : max_bytes_(max_bytes) {}
+
+  // What holds the key, if DecideClaim replays it to the candidate.
+  std::optional<SagaRecord> Find(const std::string& key_hash, const SagaRecord& candidate, absl::Time now,
+                                 absl::Duration content_key_window);
+  // A saga that was replayed from its row.
+  void Add(const std::string& key_hash, const SagaRecord& saga);
+
+ private:
+  struct Entry {
+    std::string key_hash;
+    std::shared_ptr<const SagaRecord> saga;
+    size_t bytes;
+  };
+
+  const size_t max_bytes_;
+  Mutex mutex_;
+  std::list<Entry> entries_ ABSL_GUARDED_BY(mutex_);  // the one asked for last first
+  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_ ABSL_GUARDED_BY(mutex_);
+  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace sagamesh::journal
+
+#endif  // SAGAMESH_COORDINATOR_JOURNAL_ANSWERS_H_
