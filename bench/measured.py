@@ -62,7 +62,7 @@ class MeasuredStack(Stack):
     metered_names = DATABASES  # those whose metrics are read
 
     def __init__(self, directory, server, rest):
-        super().__init__(directory, faults=False, server=own_databases(server))
+        super().__init__(directory, faults=False, flags={"coordinator": ["--replica=auto"]}, server=own_databases(server))
         self.measured_server = server
         self.measured_names = [*DATABASES, *(["gateway"] if rest else [])]
 

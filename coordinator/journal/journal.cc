@@ -84,7 +84,7 @@ struct Journal::State {
         database(database),
         pool(pool),
         on_commit(std::move(on_commit)),
-        replica(clock, random, options.lease),
+        replica(clock, random, options.lease, options.replica),
         heartbeats(registry.Counter("sagamesh_journal_heartbeats_total", "Renewals of the lease, each a commit.")),
         heartbeat_session(database, sql::Access::kWrite),
         sweep_session(database, sql::Access::kWrite),
@@ -156,6 +156,7 @@ absl::Status Journal::State::Open() {
   SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection->Query("SELECT MAX(updated_ms) FROM sagas"));
   replica.StampAfter(rows[0].Int(0));
   SAGAMESH_RETURN_IF_ERROR(TakeFirstLease(*connection, replica));
+  SAGAMESH_RETURN_IF_ERROR(CloseEarlierLeases(*connection, replica));
   if (database.exclusive()) SAGAMESH_RETURN_IF_ERROR(TakeOverAll(*connection));
   spdlog::info("journal: open as incarnation {}", replica.incarnation());
   return absl::OkStatus();

@@ -29,6 +29,9 @@ using engine::SagaRecord;
 struct JournalOptions {
   absl::Duration content_key_window = absl::Hours(24);
   absl::Duration lease = absl::Seconds(3);
+  // A name that no other living replica has: what an earlier process of this name held is taken over at once, not when
+  // its lease has run out. "": none.
+  std::string replica;
   int max_queued_operations = 8192;
   int max_queued_reads = 4096;
   int read_connections = 2;
@@ -80,9 +83,10 @@ class Journal {
           metrics::Registry& registry, OnCommit on_commit);
   ~Journal();
 
-  // Migrates and takes a lease under a new incarnation. Where one process has the database to itself, which proves
-  // every other holder of a lease dead, also does what Sweep does elsewhere. Blocks; run it on a worker. UNAVAILABLE:
-  // run it again later. FAILED_PRECONDITION: the schema is newer than this program.
+  // Migrates, takes a lease under a new incarnation, and closes those of earlier ones of this replica's name. Where one
+  // process has the database to itself, which proves every other holder of a lease dead, also does what Sweep does
+  // elsewhere. Blocks; run it on a worker. UNAVAILABLE: run it again later. FAILED_PRECONDITION: the schema is newer
+  // than this program.
   absl::Status Open();
 
   // Claims the key and inserts the saga in one transaction, by the table of docs/semantics.md. `saga` comes with id,

@@ -29,10 +29,10 @@ using Loaded = absl::StatusOr<std::vector<SagaRecord>>;
 // One process's journal.
 class Process {
  public:
-  Process(sagamesh::testing::ScriptedDatabase& database, Clock& clock)
+  Process(sagamesh::testing::ScriptedDatabase& database, Clock& clock, JournalOptions options = {})
       : database_(database),
         pool_(MakeThreadPool("worker", database.max_writers() + 4)),
-        journal_(JournalOptions(), database_, *pool_, clock, *random_, registry_,
+        journal_(options, database_, *pool_, clock, *random_, registry_,
                  [this](absl::Span<const SagaRecord> changed, int64_t) {
                    MutexLock lock(mutex_);
                    published_.insert(published_.end(), changed.begin(), changed.end());
@@ -131,9 +131,9 @@ class JournalTest : public ::testing::TestWithParam<sagamesh::testing::Engine> {
   JournalTest() { Restart(); }
 
   // The next process, whose journal is not open yet.
-  void Replace() {
+  void Replace(const std::string& replica = "") {
     process_.reset();
-    process_ = std::make_unique<Process>(database_, clock_);
+    process_ = std::make_unique<Process>(database_, clock_, JournalOptions{.replica = replica});
   }
   // As if other processes could use the database too, where they cannot.
   void Share() {

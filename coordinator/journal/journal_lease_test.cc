@@ -67,6 +67,36 @@ TEST_P(JournalLeaseTest, ALeaseThatWasGivenUpIsNotTakenAgain) {
   EXPECT_THAT(process_->Heartbeat(), IsError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN"));
 }
 
+TEST_P(JournalLeaseTest, AProcessUnderTheNameOfADeadOneTakesItsSagasOverAtOnce) {
+  Share();
+  Replace("a");
+  ASSERT_OK(process_->journal().Open());
+  const SagaRecord saga = MustStart("key");
+  for (const std::string other : {"b", ""}) {
+    Replace(other);
+    ASSERT_OK(process_->journal().Open());
+    EXPECT_EQ(*process_->Sweep(), 0) << other;
+  }
+  Replace("a");
+  ASSERT_OK(process_->journal().Open());
+  EXPECT_EQ(*process_->Sweep(), 1);
+  const std::vector<SagaRecord> due = process_->LoadDue();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].saga_id, saga.saga_id);
+  EXPECT_EQ(due[0].epoch, 2u);
+}
+
+TEST_P(JournalLeaseTest, ALeaseThatReplacesAClosedOneHasTheReplicasNameToo) {
+  Share();
+  Replace("a");
+  ASSERT_OK(process_->journal().Open());
+  process_->Execute("UPDATE leases SET closed = 1");
+  MustStart("key");
+  Replace("a");
+  ASSERT_OK(process_->journal().Open());
+  EXPECT_EQ(*process_->Sweep(), 1);
+}
+
 // On SQLite alone: a server is never one process's own.
 class JournalOwnFileTest : public JournalLeaseTest {};
 

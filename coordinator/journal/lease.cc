@@ -28,11 +28,11 @@ absl::StatusOr<std::optional<LeaseState>> ReadLease(sql::Connection& connection,
 }
 
 // Says first that nothing is told: until it is renewed, no peer lets a watch go on past what this replica may stamp.
-absl::Status InsertLease(sql::Connection& connection, const std::string& incarnation, absl::Duration lease) {
-  const sql::Value parameters[] = {incarnation, absl::ToInt64Milliseconds(lease)};
+absl::Status InsertLease(sql::Connection& connection, const std::string& incarnation, const Replica& replica) {
+  const sql::Value parameters[] = {incarnation, absl::ToInt64Milliseconds(replica.lease()), replica.name()};
   return connection
-      .Execute(absl::StrCat("INSERT INTO leases (incarnation, expires_ms, closed, untold_ms) VALUES (?, ",
-                            sql::NowMs(connection.dialect()), " + ?, 0, 0)"),
+      .Execute(absl::StrCat("INSERT INTO leases (incarnation, expires_ms, closed, untold_ms, replica) VALUES (?, ",
+                            sql::NowMs(connection.dialect()), " + ?, 0, 0, ?)"),
                parameters)
       .status();
 }
@@ -79,8 +79,12 @@ void Take(SagaRow& saga, const std::string& incarnation, bool died, int64_t stam
 
 }  // namespace
 
-Replica::Replica(Clock& clock, Random& random, absl::Duration lease)
-    : clock_(clock), random_(random), lease_(lease), incarnation_(MakeUuidV7(clock.Now(), random)) {}
+Replica::Replica(Clock& clock, Random& random, absl::Duration lease, std::string name)
+    : clock_(clock),
+      random_(random),
+      lease_(lease),
+      name_(std::move(name)),
+      incarnation_(MakeUuidV7(clock.Now(), random)) {}
 
 std::string Replica::incarnation() const {
   MutexLock lock(mutex_);
@@ -178,7 +182,7 @@ SagaVersions::Map SagaVersions::All() const {
 absl::Status TakeFirstLease(sql::Connection& connection, Replica& replica) {
   const std::string incarnation = replica.incarnation();
   SAGAMESH_ASSIGN_OR_RETURN(const std::optional<LeaseState> state, ReadLease(connection, incarnation));
-  if (!state.has_value()) SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica.lease()));
+  if (!state.has_value()) SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, incarnation, replica));
   return StampAfterPeers(connection, replica, incarnation);
 }
 
@@ -190,7 +194,7 @@ absl::StatusOr<std::string> HoldLease(sql::Connection& connection, Replica& repl
     if (replica.leaving()) return absl::FailedPreconditionError("the lease is given up");
     if (!state.has_value()) SAGAMESH_RETURN_IF_ERROR(RecordClosed(connection, incarnation));
     const std::string renewed = replica.NewIncarnation();
-    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, renewed, replica.lease()));
+    SAGAMESH_RETURN_IF_ERROR(InsertLease(connection, renewed, replica));
     SAGAMESH_RETURN_IF_ERROR(connection.Commit());
     SAGAMESH_RETURN_IF_ERROR(StampAfterPeers(connection, replica, renewed));
     if (replica.Renew(incarnation, renewed)) {
@@ -236,6 +240,24 @@ absl::StatusOr<bool> CloseIfRunOut(sql::Connection& connection, const std::strin
                                       sql::NowMs(connection.dialect())),
                          parameters));
   return changed > 0;
+}
+
+absl::Status CloseEarlierLeases(sql::Connection& connection, const Replica& replica) {
+  if (replica.name().empty()) return absl::OkStatus();
+  const sql::Value parameters[] = {replica.name(), replica.incarnation()};
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const std::vector<sql::Row> earlier,
+      connection.Query("SELECT incarnation FROM leases WHERE replica = ? AND closed = 0 AND incarnation <> ?",
+                       parameters));
+  for (const sql::Row& lease : earlier) {
+    const sql::Value incarnation[] = {lease.Text(0)};
+    const absl::Status closed =
+        connection.Execute("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0", incarnation).status();
+    if (!closed.ok() && !absl::IsAborted(closed)) return closed;
+    if (closed.ok())
+      spdlog::info("the lease of incarnation {}, which was {} too, is closed", lease.Text(0), replica.name());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CloseOtherLeases(sql::Connection& connection, const Replica& replica) {

@@ -71,9 +71,11 @@ class SagaVersions {
 // Who this process is in the journal, and what its transactions share. Thread-safe.
 class Replica {
  public:
-  Replica(Clock& clock, Random& random, absl::Duration lease);
+  // `name` as in JournalOptions.
+  Replica(Clock& clock, Random& random, absl::Duration lease, std::string name = "");
 
   absl::Duration lease() const { return lease_; }
+  const std::string& name() const { return name_; }
   std::string incarnation() const;
 
   // An id for the next incarnation.
@@ -111,6 +113,7 @@ class Replica {
   Clock& clock_;
   Random& random_;
   const absl::Duration lease_;
+  const std::string name_;
   mutable Mutex mutex_;
   std::string incarnation_ ABSL_GUARDED_BY(mutex_);
   bool sweep_wanted_ ABSL_GUARDED_BY(mutex_) = false;
@@ -133,6 +136,9 @@ absl::StatusOr<std::map<std::string, LeaseState>> FindDeadLeases(sql::Connection
 // By a conditional write, after which its holder can never renew it; waits for the transactions that its holder has
 // under way. False if it was renewed meanwhile.
 absl::StatusOr<bool> CloseIfRunOut(sql::Connection& connection, const std::string& incarnation);
+// Of the incarnations before this one that had this replica's name, which are dead then; as CloseIfRunOut does, but
+// before they have run out. One whose transaction still has locks is left to run out.
+absl::Status CloseEarlierLeases(sql::Connection& connection, const Replica& replica);
 // Every other one: for a process that has the database to itself.
 absl::Status CloseOtherLeases(sql::Connection& connection, const Replica& replica);
 // Deletes a closed lease if it owns nothing any more.

@@ -72,6 +72,8 @@ std::vector<sql::Migration> Migrations() {
       {.version = 1, .name = "journal", .statements = ForSqlite(Tables()), .mysql_statements = ForMysql(Tables())},
       // What a replica stamps from now on, and has not committed yet, is not older.
       {.version = 2, .name = "untold", .columns = {{"leases", "untold_ms", "BIGINT NOT NULL DEFAULT 0"}}},
+      // The name of the replica that holds it; "" if it has none.
+      {.version = 3, .name = "replica", .columns = {{"leases", "replica", "VARCHAR(255) NOT NULL DEFAULT ''"}}},
   };
 }
 

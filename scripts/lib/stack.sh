@@ -81,7 +81,7 @@ arguments_of() {
       ;;
     customers) arguments=(--seed-demo) ;;
     orders) arguments=("--customers=$(addresses_of customers "$3")") ;;
-    coordinator) arguments=("--participants=orders.v1.OrdersService=$(addresses_of orders "$3")") ;;
+    coordinator) arguments=("--participants=orders.v1.OrdersService=$(addresses_of orders "$3")" --replica=auto) ;;
   esac
   arguments+=("--listen=127.0.0.1:$(grpc_port_of "$1")" "--metrics=127.0.0.1:$(metrics_port_of "$1")"
     --enable-fault-injection)

@@ -94,6 +94,28 @@ def test_what_cannot_end_in_the_grace_is_taken_by_the_peer_at_once(chaos, cluste
     cluster.wait_healthy()
 
 
+def test_a_killed_coordinator_that_has_a_name_goes_on_with_what_it_left_at_once(chaos, cluster):
+    cluster.terminate("coordinator")
+    cluster.restart("coordinator", "--replica=auto")
+    cluster.wait_healthy()
+    owner = cluster.incarnation("coordinator")
+    calls = [cluster.begin("coordinator", f"named-{n}", chaos.skus[0], faults=fault(delay_ms=700)) for n in range(SLOW)]
+    eventually(lambda: len(cluster.open_by_owner(owner)) == SLOW, every=0.01)
+    cluster.kill("coordinator")
+    killed = time.monotonic()
+    cluster.restart("coordinator", "--replica=auto")
+    eventually(lambda: not cluster.open_by_owner(owner), every=0.02)
+    taken = time.monotonic() - killed
+    for call in calls:
+        assert call.exception() is not None
+    eventually(lambda: not cluster.open_by_owner())
+    print(f"\nits sagas taken {taken:.2f} s after its death", end="")
+    assert taken < TAKEN_S_MAX
+    cluster.terminate("coordinator")
+    cluster.restart("coordinator")
+    cluster.wait_healthy()
+
+
 def test_a_saga_that_three_takers_in_a_row_died_of_is_parked_by_the_next_who_lives(chaos, cluster):
     names = cluster.replicas["coordinator"]
     deaths = -len(names)
