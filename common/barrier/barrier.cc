@@ -133,18 +133,45 @@ void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std
                          reply.ok() ? *reply : SerializeStatus(reply.status())});
 }
 
+bool MayBeFirst(const std::optional<BarrierCall>& call) {
+  return call.has_value() && call->saga_started.has_value() && call->epoch == 1;
+}
+
 absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
-                                              absl::Time now, bool in_doubt) {
+                                              absl::Time now) {
+  BarrierRows rows;
+  for (const BarrierKey& key : keys) rows.Add(key, now);
+  SAGAMESH_RETURN_IF_ERROR(rows.Read(connection, {keys.begin(), keys.end()}));
+  return rows;
+}
+
+absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const std::vector<const Guard*>& guards,
+                                              absl::Time now, bool in_doubt, ClaimHistory& claims) {
   BarrierRows rows;
   rows.in_doubt_ = in_doubt;
-  std::vector<sql::Value> ids;
-  for (const BarrierKey& key : keys) {
-    const auto [entry, added] = rows.entries_.try_emplace(key);
-    if (!added) continue;
-    entry->second.row.created_ms = absl::ToUnixMillis(now);
-    ids.emplace_back(key.id);
+  const bool look_first = claims.LookFirst(now);
+  std::set<BarrierKey> wanted;
+  for (const Guard* guard : guards) {
+    if (!guard->call.has_value()) continue;
+    rows.Add(guard->call->key, now);
+    if (!guard->likely_first || guard->decided || look_first) wanted.insert(guard->call->key);
   }
-  if (ids.empty()) return rows;
+  SAGAMESH_RETURN_IF_ERROR(rows.Read(connection, wanted));
+  for (const Guard* guard : guards) {
+    if (guard->likely_first && rows.entries_.at(guard->call->key).loaded_format > 0) claims.MetRow(now);
+  }
+  return rows;
+}
+
+void BarrierRows::Add(const BarrierKey& key, absl::Time now) {
+  const auto [entry, added] = entries_.try_emplace(key);
+  if (added) entry->second.row.created_ms = absl::ToUnixMillis(now);
+}
+
+absl::Status BarrierRows::Read(sql::Connection& connection, const std::set<BarrierKey>& keys) {
+  if (keys.empty()) return absl::OkStatus();
+  std::vector<sql::Value> ids;
+  for (const BarrierKey& key : keys) ids.emplace_back(key.id);
   sql::PadKeys(ids);
   SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> found,
                             connection.Query(absl::StrCat("SELECT id, scope, record FROM barrier WHERE id IN (",
@@ -153,11 +180,11 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const
                                              ids));
   for (const sql::Row& row : found) {
     const bool later = absl::StartsWith(row.Text(1), kLaterScope);
-    const auto entry = rows.entries_.find({row.Text(0), later ? kSagaScope : row.Text(1)});
-    if (entry == rows.entries_.end()) continue;  // the same id in another scope
+    const auto entry = entries_.find({row.Text(0), later ? kSagaScope : row.Text(1)});
+    if (entry == entries_.end()) continue;  // the same id in another scope
     SAGAMESH_RETURN_IF_ERROR(entry->second.Read(row.Text(2), later));
   }
-  return rows;
+  return absl::OkStatus();
 }
 
 absl::Status BarrierRows::Entry::Read(const std::string& bytes, bool later) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/barrier/claim_history.h"
 #include "common/rpc/call_context.h"
 #include "common/sql/migrations.h"
 #include "common/sql/sql.h"
@@ -23,7 +25,7 @@ namespace sagamesh {
 // A service makes a BarrierCall of each call that comes (MakeBarrierCall), keeps it in the Guard of the call's
 // operation, and in the transaction of a batch
 //   1. loads the rows of all its guards, locked, before any other table (BarrierRows::Load); of two transactions that
-//      both find a row missing, the second to write it gets ALREADY_EXISTS: it rolls back and runs again (GroupCommit
+//      both find a row missing, or did not look, the second to write it gets ALREADY_EXISTS: it rolls back and runs again (GroupCommit
 //      does);
 //   2. for each operation in arrival order asks BarrierRows::End: what it gives ends the operation; otherwise decides,
 //      changes its business rows in memory, and stores the end (BarrierRows::Store) if it is a success or a definite
@@ -95,10 +97,17 @@ std::optional<BarrierEnd> CheckBarrier(BarrierRow& row, const BarrierCall& call,
 // Pure. Stores how a call ended that went on: the serialized response, or the refusal.
 void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std::string>& reply);
 
+// Whether an action that a saga begins with here may be its first call: what was taken over, its first owner may have
+// called already.
+bool MayBeFirst(const std::optional<BarrierCall>& call);
+
 // What guards one operation of a batch, through every run of the batch.
 struct Guard {
   // nullopt: nothing, where the business rows alone make the operation repeatable.
   std::optional<BarrierCall> call;
+  // Likely the first call of its saga here, whose row is not there: it is not looked for when the operation is run for
+  // the first time (ClaimHistory). If it is there all the same, the batch is run again.
+  bool likely_first = false;
   // It was decided before, in a run that did not commit or whose COMMIT has an unknown outcome.
   bool decided = false;
   // Its end is one that an earlier call stored.
@@ -109,9 +118,12 @@ struct Guard {
 class BarrierRows {
  public:
   // Takes and locks the rows of `keys` that there are, in key order; those that are missing are made in memory.
-  // `in_doubt`: an earlier transaction of the same operations may have been committed.
   static absl::StatusOr<BarrierRows> Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
-                                          absl::Time now, bool in_doubt = false);
+                                          absl::Time now);
+  // The rows that the guards need; `claims` is the service's. `in_doubt`: an earlier transaction of the same operations
+  // may have been committed.
+  static absl::StatusOr<BarrierRows> Load(sql::Connection& connection, const std::vector<const Guard*>& guards,
+                                          absl::Time now, bool in_doubt, ClaimHistory& claims);
 
   // The key must have been loaded.
   BarrierRow& Get(const BarrierKey& key);
@@ -143,6 +155,10 @@ class BarrierRows {
     size_t loaded_results = 0;  // with those of later rows
     int later_rows = 0;
   };
+  // Made in memory.
+  void Add(const BarrierKey& key, absl::Time now);
+  absl::Status Read(sql::Connection& connection, const std::set<BarrierKey>& keys);
+
   bool in_doubt_ = false;
   std::map<BarrierKey, Entry> entries_;
 };

@@ -246,6 +246,7 @@ class BarrierRowsTest : public BarrierTest, public ::testing::WithParamInterface
     return CheckBarrier(row, call, clock_.Now(), kRetention);
   }
 
+  ClaimHistory claims_;
   std::unique_ptr<sql::Database> database_ = GetParam().open(clock_);
   std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);
 };
@@ -386,7 +387,7 @@ TEST_P(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {
   const auto run = [&](Guard& guard, bool in_doubt) {
     absl::StatusOr<std::string> reply;
     EXPECT_OK(connection_->Begin());
-    absl::StatusOr<BarrierRows> rows = BarrierRows::Load(*connection_, {guard.call->key}, clock_.Now(), in_doubt);
+    absl::StatusOr<BarrierRows> rows = BarrierRows::Load(*connection_, {&guard}, clock_.Now(), in_doubt, claims_);
     EXPECT_OK(rows);
     if (auto end = rows->End(guard, clock_.Now(), kRetention)) {
       reply = *std::move(end);
@@ -405,6 +406,47 @@ TEST_P(BarrierRowsTest, AGuardTellsItsOwnStoredEndFromThatOfAnEarlierCall) {
   Guard second{Action()};
   EXPECT_EQ(run(second, false), "done, replayed");
   EXPECT_EQ(run(second, true), "done, replayed");
+}
+
+TEST_P(BarrierRowsTest, TheRowOfALikelyFirstCallIsLookedForOnlyOnceItTurnedOutToBeThere) {
+  Transaction(Compensation(), [&](BarrierRow& row) { CheckIn(row, Compensation()); });
+  Guard guard{Action(), /*likely_first=*/true};
+  const auto run = [&] {
+    EXPECT_OK(connection_->Begin());
+    BarrierRows rows = *BarrierRows::Load(*connection_, {&guard}, clock_.Now(), /*in_doubt=*/false, claims_);
+    const auto end = rows.End(guard, clock_.Now(), kRetention);
+    const absl::Status saved = rows.Save(*connection_).status();
+    EXPECT_OK(connection_->Rollback());
+    return std::make_pair(end, saved);
+  };
+  const auto [unseen, taken] = run();
+  EXPECT_FALSE(unseen.has_value());
+  EXPECT_EQ(taken.code(), StatusCode::kAlreadyExists) << "though no result was stored";
+  const auto [seen, saved] = run();
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_THAT(*seen, IsError(StatusCode::kAborted, "ALREADY_COMPENSATED"));
+  EXPECT_OK(saved);
+  // For a while the next ones are looked for at once.
+  guard = {Action(), /*likely_first=*/true};
+  EXPECT_TRUE(run().first.has_value());
+  clock_.SleepFor(absl::Seconds(1));
+  guard = {Action(), /*likely_first=*/true};
+  EXPECT_FALSE(run().first.has_value());
+}
+
+TEST_P(BarrierRowsTest, OneOfTwoCallsThatMayNotBeTheFirstHasTheRowLookedFor) {
+  Transaction(Compensation(), [&](BarrierRow& row) { CheckIn(row, Compensation()); });
+  Guard first{Action(), /*likely_first=*/true};
+  const Guard other{Compensation()};
+  BarrierRows rows = *BarrierRows::Load(*connection_, {&first, &other}, clock_.Now(), /*in_doubt=*/false, claims_);
+  EXPECT_TRUE(rows.End(first, clock_.Now(), kRetention).has_value());
+}
+
+TEST_F(BarrierTest, OnlyASagasCallUnderItsFirstEpochMayBeTheFirst) {
+  EXPECT_TRUE(MayBeFirst(Action(1)));
+  EXPECT_FALSE(MayBeFirst(Action(2)));
+  EXPECT_FALSE(MayBeFirst(Direct("key", "request")));
+  EXPECT_FALSE(MayBeFirst(std::nullopt));
 }
 
 TEST_P(BarrierRowsTest, AnOperationWithoutACallIsGuardedByNothing) {

@@ -101,7 +101,10 @@ StockWrites::StockWrites(Options options, sql::Database& database, WorkerPool& p
                     }) {}
 
 void StockWrites::Submit(StockWrite write, absl::Time deadline, Priority priority, Finish finish) {
-  group_commit_.Submit({std::move(write.command), {std::move(write.barrier)}, write.store_refusal}, deadline, priority,
+  Guard guard;
+  guard.likely_first = std::holds_alternative<ReserveCommand>(write.command) && MayBeFirst(write.barrier);
+  guard.call = std::move(write.barrier);
+  group_commit_.Submit({std::move(write.command), std::move(guard), write.store_refusal}, deadline, priority,
                        [this, finish = std::move(finish)](absl::Status status, Operation& finished) mutable {
                          if (!status.ok()) return finish(std::move(status), /*replayed=*/false);
                          ReachCrashPoint(crash_point::kAfterCommit, finished);
@@ -111,12 +114,10 @@ void StockWrites::Submit(StockWrite write, absl::Time deadline, Priority priorit
 
 absl::StatusOr<BatchEffect> StockWrites::RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations,
                                                   bool in_doubt) {
-  std::vector<BarrierKey> keys;
-  for (const Operation* operation : operations) {
-    if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
-  }
+  std::vector<const Guard*> guards;
+  for (const Operation* operation : operations) guards.push_back(&operation->guard);
   const absl::Time now = clock_.Now();
-  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, now, in_doubt));
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, guards, now, in_doubt, claims_));
   Wanted wanted;
   for (const Operation* operation : operations) {
     std::visit(wanted, operation->command);

@@ -82,6 +82,7 @@ class StockWrites {
 
   const Options options_;
   Clock& clock_;
+  ClaimHistory claims_;
   GroupCommit<Operation> group_commit_;
 };
 

@@ -45,7 +45,10 @@ void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrie
   if (group_commit_ == nullptr) {
     return finish(DatabaseUnavailable(error::kDomain), false);
   }
-  group_commit_->Submit({std::move(command), {std::move(barrier)}, ends}, deadline, priority,
+  Guard guard;
+  guard.likely_first = std::holds_alternative<CreateForSagaCommand>(command) && MayBeFirst(barrier);
+  guard.call = std::move(barrier);
+  group_commit_->Submit({std::move(command), std::move(guard), ends}, deadline, priority,
                         [finish = std::move(finish)](absl::Status status, Operation& finished) mutable {
                           if (!status.ok()) return finish(std::move(status), false);
                           finish(std::move(finished.result), finished.guard.replayed);
@@ -55,11 +58,10 @@ void OrderWrites::Submit(OrderCommand command, std::optional<BarrierCall> barrie
 absl::StatusOr<BatchEffect> OrderWrites::RunBatch(sql::Connection& connection, absl::Span<Operation* const> operations,
                                                   bool in_doubt) {
   // The lock order: barrier, orders; then rows that are new, in the same order.
-  std::vector<BarrierKey> keys;
-  for (const Operation* operation : operations) {
-    if (operation->guard.call.has_value()) keys.push_back(operation->guard.call->key);
-  }
-  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier, BarrierRows::Load(connection, keys, clock_.Now(), in_doubt));
+  std::vector<const Guard*> guards;
+  for (const Operation* operation : operations) guards.push_back(&operation->guard);
+  SAGAMESH_ASSIGN_OR_RETURN(BarrierRows barrier,
+                            BarrierRows::Load(connection, guards, clock_.Now(), in_doubt, claims_));
   std::set<std::string> order_ids;
   for (const Operation* operation : operations) {
     const bool creates = std::holds_alternative<CreateForSagaCommand>(operation->command);

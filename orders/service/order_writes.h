@@ -103,6 +103,7 @@ class OrderWrites {
 
   const Options options_;
   Clock& clock_;
+  ClaimHistory claims_;
   std::unique_ptr<GroupCommit<Operation>> group_commit_;  // nullptr once closed
 };
 
