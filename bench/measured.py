@@ -23,8 +23,9 @@ KINDS = {kind.name: kind for kind in servers.KINDS}
 
 
 @contextlib.contextmanager
-def engine(name, directory):
-    """What the databases are on: a servers.Server while this lasts, or None for files."""
+def engine(name, directory, buffer_pool=None):
+    """What the databases are on: a servers.Server while this lasts, or None for files. `buffer_pool`: as the server's own
+    setting has it; None: as it is made."""
     if name == "sqlite":
         yield None
         return
@@ -32,6 +33,8 @@ def engine(name, directory):
         raise RuntimeError(f"{name} is not installed")
     directory.mkdir()
     server = KINDS[name](directory)
+    if buffer_pool:
+        server.flags = (*server.flags, f"--innodb-buffer-pool-size={buffer_pool}")
     try:
         yield server.initialize().start()
     finally:

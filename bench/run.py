@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -107,6 +108,13 @@ def numbers(low, high):
     return lambda text: [number(low, high)(one) for one in text.split(",")]
 
 
+def size(text):
+    """Bytes, as the server's settings have them."""
+    if not re.fullmatch(r"[1-9][0-9]*[KMG]?", text):
+        raise argparse.ArgumentTypeError(f"{text} is no size: 134217728, 512M, 4G")
+    return text
+
+
 def names(*known):
     def parse(text):
         if unknown := set(text.split(",")) - set(known):
@@ -137,6 +145,7 @@ def parse_options():
     # No more can be in flight.
     parser.add_argument("--kill-inflight", type=number(1, 10_000), default=0)
     parser.add_argument("--preload", type=number(0, 100_000_000), default=0)
+    parser.add_argument("--buffer-pool", type=size)
     for file in ("--markdown", "--json", "--svg"):
         parser.add_argument(file, type=pathlib.Path)
     parser.add_argument("--compare", type=old_report)
@@ -146,6 +155,8 @@ def parse_options():
     if options.peer and (options.db == "sqlite" or options.rest or options.rate or options.kill_inflight or
                          "replay" in options.workloads):
         parser.error("--peer is measured on a database server, by callers of the workloads spread and hot, by gRPC")
+    if options.buffer_pool and options.db == "sqlite":
+        parser.error("--buffer-pool is a database server's")
     return options
 
 
@@ -155,7 +166,7 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="sagamesh-bench-"))
     try:
-        with engine(options.db, directory / "server") as server:
+        with engine(options.db, directory / "server", options.buffer_pool) as server:
             report = run(options, directory, server)
     finally:
         if options.keep:

@@ -25,8 +25,8 @@ namespace sagamesh {
 // A service makes a BarrierCall of each call that comes (MakeBarrierCall), keeps it in the Guard of the call's
 // operation, and in the transaction of a batch
 //   1. loads the rows of all its guards, locked, before any other table (BarrierRows::Load); of two transactions that
-//      both find a row missing, or did not look, the second to write it gets ALREADY_EXISTS: it rolls back and runs again (GroupCommit
-//      does);
+//      both find a row missing, or did not look, the second to write it gets ALREADY_EXISTS: it rolls back and runs
+//      again (GroupCommit does);
 //   2. for each operation in arrival order asks BarrierRows::End: what it gives ends the operation; otherwise decides,
 //      changes its business rows in memory, and stores the end (BarrierRows::Store) if it is a success or a definite
 //      refusal; never a transient, infrastructure or injected error. A direct call that stores nothing may only insert
