@@ -134,7 +134,7 @@ void StoreEnd(BarrierRow& row, const BarrierCall& call, const absl::StatusOr<std
 }
 
 bool MayBeFirst(const std::optional<BarrierCall>& call) {
-  return call.has_value() && call->saga_started.has_value() && call->epoch == 1;
+  return call.has_value() && call->saga_started.has_value() && call->op == SagaOp::kAction && call->epoch == 1;
 }
 
 absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const std::vector<BarrierKey>& keys,
@@ -158,7 +158,8 @@ absl::StatusOr<BarrierRows> BarrierRows::Load(sql::Connection& connection, const
   }
   SAGAMESH_RETURN_IF_ERROR(rows.Read(connection, wanted));
   for (const Guard* guard : guards) {
-    if (guard->likely_first && rows.entries_.at(guard->call->key).loaded_format > 0) claims.MetRow(now);
+    if (!guard->call.has_value() || !guard->likely_first) continue;
+    if (rows.entries_.at(guard->call->key).loaded_format > 0) claims.MetRow(now);
   }
   return rows;
 }

@@ -445,13 +445,15 @@ TEST_P(BarrierRowsTest, OneOfTwoCallsThatMayNotBeTheFirstHasTheRowLookedFor) {
 TEST_F(BarrierTest, OnlyASagasCallUnderItsFirstEpochMayBeTheFirst) {
   EXPECT_TRUE(MayBeFirst(Action(1)));
   EXPECT_FALSE(MayBeFirst(Action(2)));
+  EXPECT_FALSE(MayBeFirst(Compensation()));
   EXPECT_FALSE(MayBeFirst(Direct("key", "request")));
   EXPECT_FALSE(MayBeFirst(std::nullopt));
 }
 
 TEST_P(BarrierRowsTest, AnOperationWithoutACallIsGuardedByNothing) {
   BarrierRows rows = *BarrierRows::Load(*connection_, {}, clock_.Now());
-  Guard guard;
+  Guard guard{std::nullopt, /*likely_first=*/true};
+  EXPECT_OK(BarrierRows::Load(*connection_, {&guard}, clock_.Now(), /*in_doubt=*/false, claims_));
   EXPECT_FALSE(rows.End(guard, clock_.Now(), kRetention).has_value());
   rows.Store(guard, absl::StatusOr<std::string>("done"));
   EXPECT_EQ(*rows.Save(*connection_), 0);

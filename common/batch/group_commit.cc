@@ -243,8 +243,8 @@ absl::Status GroupCommitCore::State::RunWhole(sql::Session& session, absl::Span<
     }
     if (!again && (!contended || attempt >= options.max_attempts)) return status;
     retries.Increment();
-    HandOn();
     if (absl::IsAlreadyExists(status) && attempt == 1) continue;  // who made the row has committed
+    HandOn();
     clock.SleepFor(backoff * random.NextDouble());
     backoff = std::min(options.retry_backoff_max, backoff * 2);
   }

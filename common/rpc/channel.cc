@@ -31,8 +31,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const Chan
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMsMax);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, kLookupMsMin);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  // The coordinator alone retries; and what would count calls for nobody takes time of each.
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // It would count calls for nobody.
   arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
   if (!IsAddress(target)) arguments.SetServiceConfigJSON(kBalanced);
   // Services call each other directly, whatever http_proxy says.

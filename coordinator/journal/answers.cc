@@ -1,21 +1,28 @@
 #include "coordinator/journal/answers.h"
 
-#include "coordinator/journal/claim.h"
+#include <utility>
 
 namespace sagamesh::journal {
 namespace {
 
-// Of one saga in memory, with its place here, besides what its longest strings hold.
+// Of one saga in memory, with its place here, besides its answer.
 constexpr size_t kEntryBytes = 1024;
 
-size_t BytesOf(const SagaRecord& saga) {
-  return kEntryBytes + saga.input.size() + saga.result.size() + saga.error.size() + saga.key.size();
+// What a caller is answered, and what the key is bound to.
+SagaRecord AnswerOf(const SagaRecord& saga) {
+  SagaRecord answer;
+  answer.saga_id = saga.saga_id;
+  answer.key_kind = saga.key_kind;
+  answer.fingerprint = saga.fingerprint;
+  answer.phase = saga.phase;
+  answer.result = saga.result;
+  answer.error = saga.error;
+  return answer;
 }
 
 }  // namespace
 
-std::optional<SagaRecord> Answers::Find(const std::string& key_hash, const SagaRecord& candidate, absl::Time now,
-                                        absl::Duration content_key_window) {
+std::optional<SagaRecord> Answers::Find(const std::string& key_hash, const SagaRecord& candidate) {
   std::shared_ptr<const SagaRecord> saga;
   {
     MutexLock lock(mutex_);
@@ -24,19 +31,16 @@ std::optional<SagaRecord> Answers::Find(const std::string& key_hash, const SagaR
     entries_.splice(entries_.begin(), entries_, found->second);
     saga = found->second->saga;
   }
-  const KeyRow row{.fingerprint = saga->fingerprint, .saga_id = saga->saga_id};
-  if (DecideClaim(row, saga.get(), candidate, now, content_key_window) != ClaimOutcome::kReplayed) return std::nullopt;
+  if (saga->fingerprint != candidate.fingerprint) return std::nullopt;
   return *saga;
 }
 
 void Answers::Add(const std::string& key_hash, const SagaRecord& saga) {
-  Entry entry{key_hash, std::make_shared<const SagaRecord>(saga), BytesOf(saga)};
+  if (saga.key_kind != KeyKind::kExplicit) return;
+  Entry entry{key_hash, std::make_shared<const SagaRecord>(AnswerOf(saga)),
+              kEntryBytes + saga.result.size() + saga.error.size()};
   MutexLock lock(mutex_);
-  if (const auto before = by_key_.find(key_hash); before != by_key_.end()) {
-    bytes_ -= before->second->bytes;
-    entries_.erase(before->second);
-    by_key_.erase(before);
-  }
+  if (by_key_.contains(key_hash)) return;  // by a call at the same time
   bytes_ += entry.bytes;
   entries_.push_front(std::move(entry));
   by_key_.emplace(key_hash, entries_.begin());

@@ -7,25 +7,22 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/time.h"
 #include "common/exec/mutex.h"
 #include "coordinator/journal/journal.h"
 
 namespace sagamesh::journal {
 
-// Final sagas whose answers were asked for again, by the hash of their key: those asked for last, as many as fit. A
-// final saga never changes, nor does it lose its key but by time, so that no row need be read to replay it.
-// Thread-safe.
+// Final sagas whose explicit keys were asked for again, by the hash of the key: those asked for last, as many as fit. A
+// final saga never changes, and an explicit key that it answers stays with it, at whatever replica, so that no row need
+// be read to replay it. A content key does not: its window is over by another replica's clock first. Thread-safe.
 class Answers {
  public:
   explicit Answers(size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // What holds the key, if DecideClaim replays it to the candidate.
-  std::optional<SagaRecord> Find(const std::string& key_hash, const SagaRecord& candidate, absl::Time now,
-                                 absl::Duration content_key_window);
+  // What the candidate's key answers: id, phase, result and error of its saga alone. nullopt: ask the journal.
+  std::optional<SagaRecord> Find(const std::string& key_hash, const SagaRecord& candidate);
   // A saga that was replayed from its row.
   void Add(const std::string& key_hash, const SagaRecord& saga);
 

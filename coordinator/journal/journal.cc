@@ -196,8 +196,7 @@ absl::Status Journal::Open() {
 
 void Journal::Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done) {
   std::string key_hash = KeyHash(saga);
-  if (std::optional<SagaRecord> answered = state_->answers.Find(
-          key_hash, saga, absl::FromUnixMillis(state_->replica.NowMs()), state_->options.content_key_window)) {
+  if (std::optional<SagaRecord> answered = state_->answers.Find(key_hash, saga)) {
     return done(Claimed{ClaimOutcome::kReplayed, *std::move(answered)});
   }
   Operation operation{.what = StartOperation{.saga = std::move(saga), .key_hash = std::move(key_hash)}};

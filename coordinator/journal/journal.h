@@ -35,7 +35,7 @@ struct JournalOptions {
   int max_queued_operations = 8192;
   int max_queued_reads = 4096;
   int read_connections = 2;
-  // Of sagas in memory whose answers were asked for again, to be told without the database.
+  // Of sagas in memory whose explicit keys were asked for again, to be answered without the database.
   size_t answers_bytes_max = 16 << 20;
 };
 
@@ -90,7 +90,9 @@ class Journal {
   absl::Status Open();
 
   // Claims the key and inserts the saga in one transaction, by the table of docs/semantics.md. `saga` comes with id,
-  // definition, principal, key, fingerprint, input, fault, trace; owner, epoch, version and times are set here.
+  // definition, principal, key, fingerprint, input, fault, trace; owner, epoch, version and times are set here. An
+  // explicit key that was replayed before is answered at once, in the caller's thread, by what a caller is told of its
+  // saga alone.
   void Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done);
 
   // Writes the saga's next state if owner, epoch and version still match (`saga` carries what was last read or

@@ -251,10 +251,10 @@ absl::Status CloseEarlierLeases(sql::Connection& connection, const Replica& repl
                        parameters));
   for (const sql::Row& lease : earlier) {
     const sql::Value incarnation[] = {lease.Text(0)};
-    const absl::Status closed =
-        connection.Execute("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0", incarnation).status();
-    if (!closed.ok() && !absl::IsAborted(closed)) return closed;
-    if (closed.ok())
+    const absl::StatusOr<int64_t> closed =
+        connection.Execute("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0", incarnation);
+    if (!closed.ok() && !absl::IsAborted(closed.status())) return closed.status();
+    if (closed.ok() && *closed > 0)
       spdlog::info("the lease of incarnation {}, which was {} too, is closed", lease.Text(0), replica.name());
   }
   return absl::OkStatus();

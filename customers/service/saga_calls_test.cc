@@ -33,6 +33,20 @@ TEST_P(SagaCallsTest, ARepeatedActionAnswersItsStoredResult) {
   EXPECT_EQ(Counts("a"), (Counted{8, 0, 2}));
 }
 
+// As long as such calls are new.
+TEST_P(SagaCallsTest, WhatASagaBeginsWithIsNotLookedForFirst) {
+  const std::string saga = NewSaga();
+  ASSERT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
+  const auto runs_of_a_repeat = [&] {
+    const int before = database_.rollbacks();
+    EXPECT_OK(Reserve("o", {{"a", 2}}, Saga(saga, "create_order")));
+    EXPECT_TRUE(info_.replayed);
+    return database_.rollbacks() - before;
+  };
+  EXPECT_EQ(runs_of_a_repeat(), 2);
+  EXPECT_EQ(runs_of_a_repeat(), 1);
+}
+
 TEST_P(SagaCallsTest, ADefiniteRefusalOfASagaIsStored) {
   const std::string saga = NewSaga();
   const auto first = Reserve("o", {{"a", 11}}, Saga(saga, "create_order"));

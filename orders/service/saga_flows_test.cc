@@ -53,6 +53,18 @@ TEST_P(SagaFlows, ARepeatIsAnsweredFromTheStoreByTheSameBytes) {
   EXPECT_EQ(Commits(), before);
 }
 
+// As long as such calls are new.
+TEST_P(SagaFlows, WhatASagaBeginsWithIsNotLookedForFirst) {
+  ASSERT_OK(CreateIt().response);
+  const auto runs_of_a_repeat = [&] {
+    const int before = database_.rollbacks();
+    EXPECT_TRUE(CreateIt().info.replayed);
+    return database_.rollbacks() - before;
+  };
+  EXPECT_EQ(runs_of_a_repeat(), 2);
+  EXPECT_EQ(runs_of_a_repeat(), 1);
+}
+
 TEST_P(SagaFlows, ACallWhoseOwnCommitWasUnknownIsNoReplay) {
   database_.ScriptCommit(absl::UnknownError("lost"), /*happens=*/true);
   const auto created = CreateIt();

@@ -14,9 +14,10 @@ Cluster::Cluster(Scheduler& scheduler, Network& network, const FaultPlan& plan, 
   services_.reserve(3);  // lives keep references
   Add(
       "coordinator", plan.coordinators, limits_.writers,
-      [this, database = services_.data(), reserve_first = plan.reserve_first](Life& life) {
+      [this, database = services_.data(), reserve_first = plan.reserve_first,
+       named_replicas = plan.named_replicas](Life& life) {
         BootCoordinator(life, *database->database, network_, limits_,
-                        {watches_[life.name()], poison_, reserve_first, counts_});
+                        {watches_[life.name()], poison_, reserve_first, named_replicas, counts_});
       },
       rng);
   Add(

@@ -56,8 +56,7 @@ void BootCoordinator(Life& life, Storage& storage, Network& network, const Limit
   watch_limits.max_buffered_changes = limits.changes_per_watcher;
   auto& hub = life.Make<coordinator::WatchHub>(watch_limits);
   journal::JournalOptions journal_options;
-  // Every other one's next life takes its sagas over by its name.
-  if ((life.name().back() - '0') % 2 == 1) journal_options.replica = life.name();
+  if (surroundings.named_replicas) journal_options.replica = life.name();
   journal_options.content_key_window = kContentKeyWindow;
   journal_options.max_queued_operations = limits.queued_writes;
   journal_options.max_queued_reads = limits.queued_reads;

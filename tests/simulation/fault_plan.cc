@@ -67,6 +67,7 @@ FaultPlan FaultPlan::Draw(Rng& rng) {
   plan.steps_per_cut = StepsPer(rng, 0.4, 1'000, 8'000);
   plan.steps_per_clock_jump = StepsPer(rng, 0.3, 2'000, 8'000);
   plan.steps_per_straggler = StepsPer(rng, 0.75, 50, 500);
+  plan.named_replicas = rng.Chance(0.5);
   return plan;
 }
 

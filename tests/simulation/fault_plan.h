@@ -32,6 +32,8 @@ struct FaultPlan {
 
   // The sagas are of reserve_first.h.
   bool reserve_first = false;
+  // A coordinator's next life takes its sagas over by its name.
+  bool named_replicas = false;
   // That a saga is one which its coordinators die of.
   double poison = 0;
 

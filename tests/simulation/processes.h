@@ -16,6 +16,7 @@ struct CoordinatorSurroundings {
   WatchLog& watch_log;
   Poison& poison;
   bool reserve_first;
+  bool named_replicas;
   Counts& counts;
 };
 
