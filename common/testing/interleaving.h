@@ -53,10 +53,10 @@ class InterleavingTest : public ::testing::TestWithParam<SqlServer> {
       // The server looks at its transactions anew only if nobody has asked for 100 ms.
       if (done.wait_for(std::chrono::milliseconds(120)) == std::future_status::ready) return;
       // MySQL's innodb_trx cannot be read while a statement runs whose text is no UTF-8.
-      const auto waiting = (*looker)->Query(
-          GetParam().name == "mysql"
-              ? "SELECT COUNT(*) FROM performance_schema.data_lock_waits"
-              : "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'");
+      const auto waiting =
+          (*looker)->Query(GetParam().name == "mysql"
+                               ? "SELECT COUNT(*) FROM performance_schema.data_lock_waits"
+                               : "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'");
       ASSERT_OK(waiting);
       if ((*waiting)[0].Int(0) > 0) return;
     }
