@@ -8,11 +8,10 @@ namespace {
 // Of one saga in memory, with its place here, besides its answer.
 constexpr size_t kEntryBytes = 1024;
 
-// What a caller is answered, and what the key is bound to.
-SagaRecord AnswerOf(const SagaRecord& saga) {
+// What a caller is answered, and the payload that the key is bound to.
+SagaRecord Kept(const SagaRecord& saga) {
   SagaRecord answer;
   answer.saga_id = saga.saga_id;
-  answer.key_kind = saga.key_kind;
   answer.fingerprint = saga.fingerprint;
   answer.phase = saga.phase;
   answer.result = saga.result;
@@ -37,7 +36,7 @@ std::optional<SagaRecord> Answers::Find(const std::string& key_hash, const SagaR
 
 void Answers::Add(const std::string& key_hash, const SagaRecord& saga) {
   if (saga.key_kind != KeyKind::kExplicit) return;
-  Entry entry{key_hash, std::make_shared<const SagaRecord>(AnswerOf(saga)),
+  Entry entry{key_hash, std::make_shared<const SagaRecord>(Kept(saga)),
               kEntryBytes + saga.result.size() + saga.error.size()};
   MutexLock lock(mutex_);
   if (by_key_.contains(key_hash)) return;  // by a call at the same time

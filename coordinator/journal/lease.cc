@@ -52,6 +52,18 @@ absl::Status RecordClosed(sql::Connection& connection, const std::string& incarn
                             {incarnation, int64_t{0}, static_cast<int64_t>(LeaseState::kClosed)});
 }
 
+// By a conditional write, after which its holder can never renew it. False if it was not open, or not as `condition`
+// says.
+absl::StatusOr<bool> Close(sql::Connection& connection, const std::string& incarnation,
+                           absl::string_view condition = "") {
+  const sql::Value parameters[] = {incarnation};
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const int64_t changed,
+      connection.Execute(absl::StrCat("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0", condition),
+                         parameters));
+  return changed > 0;
+}
+
 absl::Status DeleteLease(sql::Connection& connection, const std::string& incarnation) {
   const sql::Value parameters[] = {incarnation};
   return connection.Execute("DELETE FROM leases WHERE incarnation = ?", parameters).status();
@@ -232,14 +244,7 @@ absl::StatusOr<std::map<std::string, LeaseState>> FindDeadLeases(sql::Connection
 }
 
 absl::StatusOr<bool> CloseIfRunOut(sql::Connection& connection, const std::string& incarnation) {
-  const sql::Value parameters[] = {incarnation};
-  SAGAMESH_ASSIGN_OR_RETURN(
-      const int64_t changed,
-      connection.Execute(absl::StrCat("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0 AND "
-                                      "expires_ms < ",
-                                      sql::NowMs(connection.dialect())),
-                         parameters));
-  return changed > 0;
+  return Close(connection, incarnation, absl::StrCat(" AND expires_ms < ", sql::NowMs(connection.dialect())));
 }
 
 absl::Status CloseEarlierLeases(sql::Connection& connection, const Replica& replica) {
@@ -250,11 +255,9 @@ absl::Status CloseEarlierLeases(sql::Connection& connection, const Replica& repl
       connection.Query("SELECT incarnation FROM leases WHERE replica = ? AND closed = 0 AND incarnation <> ?",
                        parameters));
   for (const sql::Row& lease : earlier) {
-    const sql::Value incarnation[] = {lease.Text(0)};
-    const absl::StatusOr<int64_t> closed =
-        connection.Execute("UPDATE leases SET closed = 1 WHERE incarnation = ? AND closed = 0", incarnation);
+    const absl::StatusOr<bool> closed = Close(connection, lease.Text(0));
     if (!closed.ok() && !absl::IsAborted(closed.status())) return closed.status();
-    if (closed.ok() && *closed > 0)
+    if (closed.ok() && *closed)
       spdlog::info("the lease of incarnation {}, which was {} too, is closed", lease.Text(0), replica.name());
   }
   return absl::OkStatus();
