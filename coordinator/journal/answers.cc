@@ -5,18 +5,20 @@
 namespace sagamesh::journal {
 namespace {
 
-// Of one saga in memory, with its place here, besides its answer.
-constexpr size_t kEntryBytes = 1024;
+// Of one saga in memory, with its place here, besides its longest texts.
+constexpr size_t kEntryBytes = 2048;
 
-// What a caller is answered, and the payload that the key is bound to.
-SagaRecord Kept(const SagaRecord& saga) {
-  SagaRecord answer;
-  answer.saga_id = saga.saga_id;
-  answer.fingerprint = saga.fingerprint;
-  answer.phase = saga.phase;
-  answer.result = saga.result;
-  answer.error = saga.error;
-  return answer;
+// All that a caller may be shown of it: neither its history nor what its steps are sent with.
+SagaRecord Kept(SagaRecord saga) {
+  saga.history.clear();
+  saga.fault.reset();
+  saga.traceparent.clear();
+  saga.tracestate.clear();
+  return saga;
+}
+
+size_t BytesOf(const SagaRecord& saga) {
+  return kEntryBytes + saga.input.size() + saga.result.size() + saga.error.size() + saga.park_reason.size();
 }
 
 }  // namespace
@@ -36,8 +38,7 @@ std::optional<SagaRecord> Answers::Find(const std::string& key_hash, const SagaR
 
 void Answers::Add(const std::string& key_hash, const SagaRecord& saga) {
   if (saga.key_kind != KeyKind::kExplicit) return;
-  Entry entry{key_hash, std::make_shared<const SagaRecord>(Kept(saga)),
-              kEntryBytes + saga.result.size() + saga.error.size()};
+  Entry entry{key_hash, std::make_shared<const SagaRecord>(Kept(saga)), BytesOf(saga)};
   MutexLock lock(mutex_);
   if (by_key_.contains(key_hash)) return;  // by a call at the same time
   bytes_ += entry.bytes;

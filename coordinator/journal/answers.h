@@ -21,7 +21,7 @@ class Answers {
  public:
   explicit Answers(size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // What the candidate's key answers: id, phase, result and error of its saga alone. nullopt: ask the journal.
+  // The saga that the candidate's key answers, without its history, fault and trace. nullopt: ask the journal.
   std::optional<SagaRecord> Find(const std::string& key_hash, const SagaRecord& candidate);
   // A saga that was replayed from its row.
   void Add(const std::string& key_hash, const SagaRecord& saga);

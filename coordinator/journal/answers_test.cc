@@ -39,6 +39,29 @@ TEST_F(AnswersTest, WhatWasReplayedIsReplayedAgain) {
   EXPECT_EQ(Find("another"), "");
 }
 
+// StartSaga shows the saga that it replays.
+TEST_F(AnswersTest, ASagaIsKeptAsFarAsItIsShown) {
+  SagaRecord old = Ended("old");
+  old.definition = "process_order";
+  old.owner = "owner";
+  old.version = 2;
+  old.key = "key";
+  old.input = "input";
+  old.created = absl::FromUnixSeconds(1'700'000'000);
+  old.history.resize(3);
+  answers_.Add("key", old);
+  const auto found = answers_.Find("key", Ended("new"));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->definition, old.definition);
+  EXPECT_EQ(found->owner, old.owner);
+  EXPECT_EQ(found->version, old.version);
+  EXPECT_EQ(found->key_kind, old.key_kind);
+  EXPECT_EQ(found->key, old.key);
+  EXPECT_EQ(found->input, old.input);
+  EXPECT_EQ(found->created, old.created);
+  EXPECT_TRUE(found->history.empty());
+}
+
 TEST_F(AnswersTest, ADefiniteErrorIsReplayedToo) {
   SagaRecord failed = Ended("failed");
   failed.phase = Phase::kCompensated;

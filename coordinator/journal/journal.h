@@ -91,8 +91,8 @@ class Journal {
 
   // Claims the key and inserts the saga in one transaction, by the table of docs/semantics.md. `saga` comes with id,
   // definition, principal, key, fingerprint, input, fault, trace; owner, epoch, version and times are set here. An
-  // explicit key that was replayed before is answered at once, in the caller's thread, by what a caller is told of its
-  // saga alone.
+  // explicit key that was replayed before is answered at once, in the caller's thread, without its saga's
+  // history, fault and trace.
   void Start(SagaRecord saga, absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<Claimed>)> done);
 
   // Writes the saga's next state if owner, epoch and version still match (`saga` carries what was last read or

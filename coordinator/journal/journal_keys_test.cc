@@ -47,6 +47,8 @@ TEST_P(JournalKeysTest, AFinishedSagaIsReplayed) {
   EXPECT_EQ(third->outcome, ClaimOutcome::kReplayed);
   EXPECT_EQ(third->saga.saga_id, done.saga_id);
   EXPECT_EQ(third->saga.result, "result");
+  EXPECT_EQ(third->saga.input, again->saga.input);
+  EXPECT_EQ(third->saga.version, again->saga.version);
   EXPECT_EQ(database_.rollbacks(), rolled_back);
 }
 
