@@ -20,6 +20,7 @@ enum class Bug {
 
   // The coordinator's journal.
   kSkipFence,               // a write does not look at its row's owner, epoch and version
+  kUnseenWriteTrusted,      // a write without a look is not asked whether it found its row as it must be
   kReuseEpoch,              // a takeover does not raise the epoch
   kInsertUnderClosedLease,  // a transaction goes on though its lease is closed
   kLostStartForgotten,      // a start whose COMMIT was never found out about is not made due

@@ -20,19 +20,22 @@ constexpr size_t kRowsMax = 128;
 // Of so many rows, how many the next statement takes.
 size_t NextRows(size_t rows) { return rows < kRowsStep ? rows : std::min(rows - rows % kRowsStep, kRowsMax); }
 
-// Runs "<head> VALUES (...),(...) <tail>" over all rows: for up to kRowsMax in one statement or two.
-absl::Status ExecuteRows(Connection& connection, absl::string_view head, size_t columns, absl::string_view tail,
-                         std::vector<Value> values) {
+// Runs "<head> VALUES (...),(...) <tail>" over all rows: for up to kRowsMax in one statement or two. Answers how many
+// rows they changed.
+absl::StatusOr<int64_t> ExecuteRows(Connection& connection, absl::string_view head, size_t columns, absl::string_view tail,
+                                    std::vector<Value> values) {
+  int64_t changed = 0;
   const std::string row = absl::StrCat("(", Placeholders(columns), ")");
   for (absl::Span<const Value> rest = values; !rest.empty();) {
     const size_t rows = NextRows(rest.size() / columns);
     std::string statement = absl::StrCat(head, " VALUES ", row);
     for (size_t i = 1; i < rows; i++) absl::StrAppend(&statement, ",", row);
     absl::StrAppend(&statement, tail);
-    SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement, rest.first(rows * columns)).status());
+    SAGAMESH_ASSIGN_OR_RETURN(const int64_t count, connection.Execute(statement, rest.first(rows * columns)));
+    changed += count;
     rest.remove_prefix(rows * columns);
   }
-  return absl::OkStatus();
+  return changed;
 }
 
 std::string InsertHead(absl::string_view table, absl::Span<const absl::string_view> columns) {
@@ -91,7 +94,20 @@ absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<
   const std::string head = sqlite ? absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO UPDATE SET ")
                                   : " ON DUPLICATE KEY UPDATE ";
   return ExecuteRows(connection, InsertHead(table, columns), columns.size(),
-                     absl::StrCat(head, absl::StrJoin(updates, ",")), std::move(rows));
+                     absl::StrCat(head, absl::StrJoin(updates, ",")), std::move(rows))
+      .status();
+}
+
+absl::StatusOr<int64_t> UpsertIf(Connection& connection, absl::string_view table, absl::string_view condition,
+                                 absl::Span<const absl::string_view> columns,
+                                 absl::Span<const absl::string_view> changed, std::vector<Value> rows) {
+  std::vector<std::string> updates;
+  for (absl::string_view column : changed) {
+    updates.push_back(
+        absl::StrCat(column, "=CASE WHEN ", condition, " THEN VALUES(", column, ") ELSE ", column, " END"));
+  }
+  return ExecuteRows(connection, InsertHead(table, columns), columns.size(),
+                     absl::StrCat(" ON DUPLICATE KEY UPDATE ", absl::StrJoin(updates, ",")), std::move(rows));
 }
 
 absl::Status InsertMissing(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
@@ -99,7 +115,7 @@ absl::Status InsertMissing(Connection& connection, absl::string_view table, absl
   const std::string tail = connection.dialect() == Dialect::kSqlite
                                ? absl::StrCat(" ON CONFLICT (", absl::StrJoin(key, ","), ") DO NOTHING")
                                : absl::StrCat(" ON DUPLICATE KEY UPDATE ", key[0], "=", key[0]);
-  return ExecuteRows(connection, InsertHead(table, columns), columns.size(), tail, std::move(rows));
+  return ExecuteRows(connection, InsertHead(table, columns), columns.size(), tail, std::move(rows)).status();
 }
 
 absl::Status Update(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,
@@ -114,7 +130,7 @@ absl::Status Update(Connection& connection, absl::string_view table, absl::Span<
 
 absl::Status Insert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> columns,
                     std::vector<Value> rows) {
-  return ExecuteRows(connection, InsertHead(table, columns), columns.size(), "", std::move(rows));
+  return ExecuteRows(connection, InsertHead(table, columns), columns.size(), "", std::move(rows)).status();
 }
 
 }  // namespace sagamesh::sql

@@ -133,6 +133,14 @@ void PadKeys(std::vector<Value>& keys);
 absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
                     absl::Span<const absl::string_view> columns, std::vector<Value> rows);
 
+// On MySQL alone: a multi-row INSERT that changes a row which is there only if `condition` holds for it, of which then the
+// columns `changed` are set, in their order: each sees what those before it have made, as in "version < VALUES(version)",
+// where VALUES(column) is the given value. Answers the sum over all rows, of 2 for one that was changed, and of 1 for one
+// that was inserted or stayed as it was.
+absl::StatusOr<int64_t> UpsertIf(Connection& connection, absl::string_view table, absl::string_view condition,
+                                 absl::Span<const absl::string_view> columns,
+                                 absl::Span<const absl::string_view> changed, std::vector<Value> rows);
+
 // A multi-row INSERT of the rows that are missing; one that exists stays as it is. On MySQL each row is locked
 // exclusively at once, whether it was there or not: a SELECT of a missing row would lock nothing.
 absl::Status InsertMissing(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,

@@ -83,6 +83,21 @@ TEST_P(SqlTest, UpsertChangesWhatIsThereAndAddsWhatIsNot) {
   EXPECT_THAT(Rows(), ElementsAre("1/1/x", "1/2/z", "1/3/w"));
 }
 
+TEST_P(SqlTest, UpsertIfChangesWhatTheConditionHoldsForAndTellsThatItDid) {
+  if (connection_->dialect() == Dialect::kSqlite) GTEST_SKIP() << "it is for MySQL";
+  CreateTable();
+  ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"},
+                   {int64_t{1}, int64_t{1}, std::string("x"), int64_t{1}, int64_t{2}, std::string("y")}));
+  const auto raise = [this](int64_t first) {
+    return UpsertIf(*connection_, "t", "c < VALUES(c)", {"a", "b", "c"}, {"c"},
+                    {int64_t{1}, int64_t{1}, std::string("x"), int64_t{1}, int64_t{2}, std::string("z"), int64_t{1},
+                     first, std::string("v")});
+  };
+  EXPECT_EQ(*raise(3), 1 + 2 + 1);  // stays, is changed, is inserted
+  EXPECT_THAT(Rows(), ElementsAre("1/1/x", "1/2/z", "1/3/v"));
+  EXPECT_EQ(*raise(4), 1 + 1 + 1);
+}
+
 TEST_P(SqlTest, InsertMissingAddsWhatIsNotThereAndLeavesTheRestAsItIs) {
   CreateTable();
   ASSERT_OK(Insert(*connection_, "t", {"a", "b", "c"}, {int64_t{1}, int64_t{1}, std::string("x")}));

@@ -57,12 +57,17 @@ absl::StatusOr<BatchEffect> Batch::Run() {
 absl::Status Batch::Load() {
   std::set<std::string> hashes;  // of keys
   std::set<std::string> ids;
+  std::vector<const SagaRecord*> unseen;
   for (Operation* operation : operations_) {
     for (const auto& [id, version] : operation->made) ids.insert(id);
     if (const auto* start = std::get_if<StartOperation>(&operation->what)) {
       hashes.insert(start->key_hash);
     } else if (const auto* write = std::get_if<WriteOperation>(&operation->what)) {
-      ids.insert(write->saga.saga_id);
+      if (MayGoUnseen(*operation, *write)) {
+        unseen.push_back(&write->saga);
+      } else {
+        ids.insert(write->saga.saga_id);
+      }
     } else if (const auto* load = std::get_if<LoadDueOperation>(&operation->what)) {
       std::vector<std::string> due;
       SAGAMESH_RETURN_IF_ERROR(FindDue(*load, due));
@@ -79,7 +84,16 @@ absl::Status Batch::Load() {
     if (!key.row.saga_id.empty()) ids.insert(key.row.saga_id);
   }
   SAGAMESH_ASSIGN_OR_RETURN(sagas_, LoadSagas(connection_, ids));
+  for (const SagaRecord* saga : unseen) {
+    sagas_.try_emplace(saga->saga_id, SagaRow{.record = *saga, .open_owner = saga->owner, .unseen = true});
+  }
   return absl::OkStatus();
+}
+
+// In its first run, by its owner: what the owner last knew is what is there, unless a command or a takeover came
+// between, which the write itself finds out.
+bool Batch::MayGoUnseen(const Operation& operation, const WriteOperation& write) const {
+  return WritesUnseen(connection_) && operation.made.empty() && write.saga.owner == incarnation_;
 }
 
 void Batch::TakeStamp() {
@@ -155,6 +169,7 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
   saga.record.takeovers = 0;
   saga.record.created = now_;
   saga.open_owner = incarnation_;
+  saga.unseen = WritesUnseen(connection_);
   Touch(saga, operation);
   start.claimed = Claimed{outcome, saga.record};
   key.claimant = &start.saga;

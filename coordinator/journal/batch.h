@@ -79,6 +79,7 @@ class Batch {
 
  private:
   absl::Status Load();
+  bool MayGoUnseen(const Operation& operation, const WriteOperation& write) const;
   void TakeStamp();
   // Publishes what an earlier run or an earlier transaction made durable without our being told.
   void PublishMade();

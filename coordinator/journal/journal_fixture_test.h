@@ -49,13 +49,16 @@ class Process {
   }
   absl::StatusOr<Claimed> Start(SagaRecord saga) { return StartAsync(std::move(saga)).get(); }
   // What was written, or what fenced it.
-  std::pair<absl::StatusOr<WriteOutcome>, SagaRecord> Write(SagaRecord saga, std::optional<absl::Time> due = {}) {
-    std::promise<std::pair<absl::StatusOr<WriteOutcome>, SagaRecord>> promise;
-    journal_.Write(std::move(saga), due, [&](absl::StatusOr<WriteOutcome> outcome, SagaRecord record) {
-      promise.set_value({std::move(outcome), std::move(record)});
+  using Written = std::pair<absl::StatusOr<WriteOutcome>, SagaRecord>;
+  std::future<Written> WriteAsync(SagaRecord saga, std::optional<absl::Time> due = {}) {
+    auto promise = std::make_shared<std::promise<Written>>();
+    std::future<Written> written = promise->get_future();
+    journal_.Write(std::move(saga), due, [promise](absl::StatusOr<WriteOutcome> outcome, SagaRecord record) {
+      promise->set_value({std::move(outcome), std::move(record)});
     });
-    return promise.get_future().get();
+    return written;
   }
+  Written Write(SagaRecord saga, std::optional<absl::Time> due = {}) { return WriteAsync(std::move(saga), due).get(); }
   SagaRecord MustWrite(SagaRecord saga, std::optional<absl::Time> due = {}) {
     auto [outcome, record] = Write(std::move(saga), due);
     EXPECT_OK(outcome);

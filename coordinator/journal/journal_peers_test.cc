@@ -75,6 +75,29 @@ TEST_P(JournalPeersTest, APeerThatIsNotHeardOfLosesItsSagasAndWhatItWritesIsFenc
   EXPECT_EQ(process_->Get(saga.saga_id).phase, Phase::kRunning);
 }
 
+TEST_P(JournalPeersTest, OfWritesAtOnceThatOfASagaWhichAPeerTookIsFencedAndTheOthersAreWritten) {
+  std::vector<SagaRecord> sagas;
+  for (int i = 0; i < 20; i++) sagas.push_back(PeerStarts(absl::StrCat("key", i)));
+  const SagaRecord& taken = sagas[7];
+  ASSERT_EQ(process_->Command(taken.saga_id, engine::Command::Kind::kCompensate).outcome,
+            engine::CommandOutcome::kDone);
+  std::vector<std::future<testing::Process::Written>> writes;
+  for (SagaRecord& saga : sagas) {
+    saga.phase = Phase::kSucceeded;
+    writes.push_back(peer_->WriteAsync(saga));
+  }
+  for (size_t i = 0; i < sagas.size(); i++) {
+    const auto [outcome, record] = writes[i].get();
+    ASSERT_OK(outcome);
+    EXPECT_EQ(*outcome, i == 7 ? WriteOutcome::kFenced : WriteOutcome::kWritten);
+    const SagaRecord now = process_->Get(sagas[i].saga_id);
+    EXPECT_EQ(record.owner, now.owner);
+    EXPECT_EQ(record.version, now.version);
+    EXPECT_EQ(record.phase, now.phase);
+  }
+  EXPECT_EQ(process_->Get(taken.saga_id).phase, Phase::kCompensating);
+}
+
 TEST_P(JournalPeersTest, AnIncarnationWhoseLeaseWasClosedNeverRenewsIt) {
   const std::string before = peer_->journal().incarnation();
   PeerStarts("key");

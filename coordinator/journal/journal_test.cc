@@ -40,6 +40,14 @@ TEST_P(JournalTest, AWriteWithAnOldVersionIsFenced) {
   EXPECT_EQ(process_->Get(first.saga_id).phase, Phase::kCompensating);
 }
 
+TEST_P(JournalTest, AWriteOfASagaThatIsGoneIsFencedAndBringsNothingBack) {
+  SagaRecord saga = MustStart("key");
+  process_->Execute("DELETE FROM sagas");
+  saga.phase = Phase::kSucceeded;
+  EXPECT_EQ(*process_->Write(saga).first, WriteOutcome::kFenced);
+  EXPECT_TRUE(process_->List({}).empty());
+}
+
 TEST_P(JournalTest, AWriteThatIsRepeatedIsWrittenOnce) {
   SagaRecord saga = MustStart("key");
   saga.phase = Phase::kCompensating;

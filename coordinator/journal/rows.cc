@@ -24,6 +24,39 @@ void AppendKeyRow(const std::string& hash, const engine::SagaRecord& claimant, i
                                claimant.key, claimant.fingerprint, claimant.saga_id, kClaimed, now_ms});
 }
 
+void AppendSagaRow(const SagaRow& saga, std::vector<sql::Value>& values) {
+  const engine::SagaRecord& record = saga.record;
+  const auto number = [&values](auto value) { values.push_back(static_cast<int64_t>(value)); };
+  values.push_back(record.saga_id);
+  values.push_back(record.definition);
+  number(record.phase);
+  number(record.stuck);
+  values.push_back(record.owner);
+  number(record.epoch);
+  number(record.version);
+  number(record.takeovers);
+  values.push_back(saga.open_owner.has_value() ? sql::Value(*saga.open_owner) : sql::Value());
+  values.push_back(saga.due_ms.has_value() ? sql::Value(*saga.due_ms) : sql::Value());
+  number(absl::ToUnixMillis(record.created));
+  number(absl::ToUnixMillis(record.updated));
+  values.push_back(sql::Blob{saga.readable ? EncodeRecord(record) : saga.unreadable_bytes});
+}
+
+// `count` says how many changes the rows make if all are as they must be.
+absl::Status SaveUnseen(sql::Connection& connection, std::vector<sql::Value> values, int64_t count) {
+  // What an owner's write leaves as it is, is not written. The version comes last, since the condition looks at it.
+  constexpr absl::string_view kChanged[] = {"phase",  "stuck",      "takeovers", "open_owner",
+                                            "due_ms", "updated_ms", "record",    "version"};
+  constexpr absl::string_view kIsAsKnown =
+      "version = VALUES(version) - 1 AND epoch = VALUES(epoch) AND owner = VALUES(owner)";
+  if (values.empty()) return absl::OkStatus();
+  SAGAMESH_ASSIGN_OR_RETURN(
+      const int64_t changes,
+      sql::UpsertIf(connection, "sagas", kIsAsKnown, kSagaColumnNames, kChanged, std::move(values)));
+  if (changes == count || Planted(Bug::kUnseenWriteTrusted)) return absl::OkStatus();
+  return absl::AlreadyExistsError("a saga is not as its owner last knew it");
+}
+
 std::vector<sql::Value> Keys(const std::set<std::string>& texts) {
   std::vector<sql::Value> keys(texts.begin(), texts.end());
   sql::PadKeys(keys);
@@ -69,6 +102,10 @@ SagaRow ReadSaga(const sql::Row& row) {
   return saga;
 }
 
+bool WritesUnseen(const sql::Connection& connection) {
+  return connection.dialect() == sql::Dialect::kMysql && !Planted(Bug::kSkipFence);
+}
+
 absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::set<std::string>& ids) {
   SagaRows sagas;
   if (ids.empty()) return sagas;
@@ -99,29 +136,18 @@ absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::set<
 }
 
 absl::StatusOr<int> SaveSagas(sql::Connection& connection, const SagaRows& rows) {
-  constexpr absl::string_view kKey[] = {"saga_id"};
-  std::vector<sql::Value> values;
+  std::vector<sql::Value> seen;
+  std::vector<sql::Value> unseen;
+  int64_t changes = 0;  // of the unseen: each is inserted, 1, or changed, 2
   int count = 0;
   for (const auto& [id, saga] : rows) {
     if (!saga.dirty) continue;
     count++;
-    const engine::SagaRecord& record = saga.record;
-    const auto number = [&values](auto value) { values.push_back(static_cast<int64_t>(value)); };
-    values.push_back(record.saga_id);
-    values.push_back(record.definition);
-    number(record.phase);
-    number(record.stuck);
-    values.push_back(record.owner);
-    number(record.epoch);
-    number(record.version);
-    number(record.takeovers);
-    values.push_back(saga.open_owner.has_value() ? sql::Value(*saga.open_owner) : sql::Value());
-    values.push_back(saga.due_ms.has_value() ? sql::Value(*saga.due_ms) : sql::Value());
-    number(absl::ToUnixMillis(record.created));
-    number(absl::ToUnixMillis(record.updated));
-    values.push_back(sql::Blob{saga.readable ? EncodeRecord(record) : saga.unreadable_bytes});
+    AppendSagaRow(saga, saga.unseen ? unseen : seen);
+    if (saga.unseen) changes += saga.record.version == 1 ? 1 : 2;
   }
-  if (count > 0) SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "sagas", kKey, kSagaColumnNames, std::move(values)));
+  SAGAMESH_RETURN_IF_ERROR(SaveUnseen(connection, std::move(unseen), changes));
+  SAGAMESH_RETURN_IF_ERROR(sql::Upsert(connection, "sagas", {"saga_id"}, kSagaColumnNames, std::move(seen)));
   return count;
 }
 

@@ -29,6 +29,9 @@ struct SagaRow {
   std::optional<std::string> open_owner;
   std::optional<int64_t> due_ms;
   bool dirty = false;
+  // Nobody has looked whether the row is there: it must be as its owner last knew it, one version below, or, at its
+  // first version, not be there.
+  bool unseen = false;
 };
 
 // A row of `saga_keys`.
@@ -45,13 +48,16 @@ SagaRow ReadSaga(const sql::Row& row);
 using SagaRows = std::map<std::string, SagaRow>;
 using StoredKeys = std::map<std::string, StoredKey>;
 
+// Whether rows can be written unseen: where a look at them costs a call of a server.
+bool WritesUnseen(const sql::Connection& connection);
+
 // Locks and loads; ids that do not exist are left out.
 absl::StatusOr<SagaRows> LoadSagas(sql::Connection& connection, const std::set<std::string>& ids);
 // Locks and loads; of one that does not exist the row is as if never claimed.
 absl::StatusOr<StoredKeys> LoadKeys(sql::Connection& connection, const std::set<std::string>& hashes);
 
-// Write the dirty rows. Answer how many. ALREADY_EXISTS: a key that did not exist was claimed meanwhile; run the
-// transaction again.
+// Write the dirty rows. Answer how many. ALREADY_EXISTS: a key that did not exist was claimed meanwhile, or an unseen
+// row is not as it must be; run the transaction again.
 absl::StatusOr<int> SaveSagas(sql::Connection& connection, const SagaRows& rows);
 absl::StatusOr<int> SaveKeys(sql::Connection& connection, const StoredKeys& keys, int64_t now_ms);
 

@@ -44,6 +44,7 @@ constexpr Named kBugs[] = {
     {"refusal-undoes-batch", Bug::kRefusalUndoesBatch},
     {"reversal-keeps-stock", Bug::kReversalKeepsStock},
     {"release-leaves-no-row", Bug::kReleaseLeavesNoRow},
+    {"unseen-write-trusted", Bug::kUnseenWriteTrusted},
 };
 
 void Set([[maybe_unused]] Bug bug) {

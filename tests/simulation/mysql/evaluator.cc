@@ -68,6 +68,10 @@ Cell Evaluator::Evaluate(const Expression& expression) {
       return InSelect(expression);
     case Kind::kExists:
       return Exists(expression);
+    case Kind::kCase: {
+      const size_t chosen = Evaluate(expression.operands[0]).holds() ? 1 : 2;
+      return chosen < expression.operands.size() ? Evaluate(expression.operands[chosen]) : Cell{};
+    }
     case Kind::kAdd:
     case Kind::kSubtract:
     case Kind::kMultiply:

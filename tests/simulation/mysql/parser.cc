@@ -110,6 +110,7 @@ class Parser {
   Expression ReadProduct();
   Expression ReadPrimary();
   Expression ReadCall();
+  Expression ReadCase();
   Expression ReadNow();
   Expression ReadChain(Kind kind, absl::string_view word, Expression (Parser::*part)());
   static Expression Make(Kind kind, Expression first) {
@@ -240,6 +241,7 @@ Expression Parser::ReadPrimary() {
     Expect(")");
     return inner;
   }
+  if (Accept("CASE")) return ReadCase();
   const Token& token = Next();
   if (token.kind == Token::Kind::kWord && !Is(0, "NULL")) return Is(1, "(") ? ReadCall() : ReadColumn();
   Expression literal;
@@ -279,6 +281,16 @@ Expression Parser::ReadCall() {
   }
   Fail();
   return {};
+}
+
+Expression Parser::ReadCase() {
+  Expect("WHEN");
+  Expression when = ReadExpression();
+  Expect("THEN");
+  Expression choice = Make(Kind::kCase, std::move(when), ReadExpression());
+  if (Accept("ELSE")) choice.operands.push_back(ReadExpression());
+  Expect("END");
+  return choice;
 }
 
 // The clock is read by one expression only, token by token.

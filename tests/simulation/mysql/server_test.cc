@@ -380,6 +380,17 @@ TEST_F(ServerTest, SumsAreUnderstood) {
   EXPECT_THAT(looker_.Query("SELECT COUNT(*) FROM t WHERE id > 3"), ElementsAre("0"));
 }
 
+TEST_F(ServerTest, OneOfTwoIsChosenWhereAConditionHolds) {
+  EXPECT_THAT(Committed("CASE WHEN a > 10 THEN a ELSE b END"), ElementsAre("x", "20", "30"));
+  EXPECT_THAT(Committed("CASE WHEN a = 10 THEN a END"), ElementsAre("10", "NULL", "NULL"));
+  EXPECT_EQ(looker_.Execute("INSERT INTO t VALUES (1, 11, 'x'), (2, 30, 'w'), (4, 40, 'z') ON DUPLICATE KEY UPDATE "
+                            "b = CASE WHEN a = VALUES(a) - 1 THEN VALUES(b) ELSE b END, "
+                            "a = CASE WHEN a = VALUES(a) - 1 THEN VALUES(a) ELSE a END"),
+            2 + 1 + 1);
+  EXPECT_THAT(Committed(), ElementsAre("11", "20", "30", "40"));
+  EXPECT_THAT(Committed("b"), ElementsAre("x", "y", "NULL", "z"));
+}
+
 TEST_F(ServerTest, BytesAreKeysLikeAnyOther) {
   looker_.Execute("CREATE TABLE bytes (k VARBINARY(10) NOT NULL, v BIGINT, PRIMARY KEY (k))");
   for (const std::string& key : {std::string("a\0b", 3), std::string("a"), std::string(), std::string("a\0", 2),

@@ -40,6 +40,7 @@ struct Expression {
     kInSelect,  // the operand is in the one column of `select`
     kExists,
     kTuple,
+    kCase,  // the second operand where the first one holds, else the third, or NULL
     kAdd,
     kSubtract,
     kMultiply,
