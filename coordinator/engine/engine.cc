@@ -23,10 +23,10 @@ class Decider {
       : options_(options), definition_(definition), saga_(std::move(saga)), surroundings_(surroundings) {}
 
   void On(const Loaded&);
-  void On(const StepReplied& event);
+  void On(StepReplied&& event);
   void On(const TimerFired& event);
   void On(const RowRead& event);
-  void On(const JournalCommitted& event);
+  void On(JournalCommitted&& event);
   void On(const JournalFenced&) { Do(Forget{}); }
 
   Decision Take() && { return {std::move(saga_), std::move(actions_)}; }
@@ -69,10 +69,10 @@ void Decider::On(const Loaded&) {
   BeginStep();
 }
 
-void Decider::On(const StepReplied& event) {
+void Decider::On(StepReplied&& event) {
   if (event.turn != saga_.turn) return;
   if (saga_.record.phase == Phase::kRunning) {
-    if (event.reply.ok()) return StepSucceeded(*event.reply);
+    if (event.reply.ok()) return StepSucceeded(*std::move(event.reply));
     return StepFailed(event.reply.status());
   }
   if (!event.reply.ok()) return CompensationFailed(event.reply.status());
@@ -100,8 +100,8 @@ void Decider::On(const RowRead& event) {
   Park(met == 0 ? "EPOCH_AHEAD" : absl::StrCat("EPOCH_AHEAD: a participant has met epoch ", met));
 }
 
-void Decider::On(const JournalCommitted& event) {
-  saga_.record = event.record;
+void Decider::On(JournalCommitted&& event) {
+  saga_.record = std::move(event.record);
   switch (saga_.record.phase) {
     case Phase::kRunning:
       return;
@@ -306,7 +306,7 @@ bool IsStepSuccess(const Saga& saga, const Event& event) {
 Decision Decide(const EngineOptions& options, const Definition& definition, Saga saga, Event event,
                 const Surroundings& surroundings) {
   Decider decider(options, definition, std::move(saga), surroundings);
-  std::visit([&decider](const auto& happened) { decider.On(happened); }, event);
+  std::visit([&decider](auto& happened) { decider.On(std::move(happened)); }, event);
   return std::move(decider).Take();
 }
 

@@ -85,7 +85,12 @@ absl::Status Batch::Load() {
   }
   SAGAMESH_ASSIGN_OR_RETURN(sagas_, LoadSagas(connection_, ids));
   for (const SagaRecord* saga : unseen) {
-    sagas_.try_emplace(saga->saga_id, SagaRow{.record = *saga, .open_owner = saga->owner, .unseen = true});
+    SagaRow row{.open_owner = saga->owner, .unseen = true};
+    row.record.owner = saga->owner;
+    row.record.epoch = saga->epoch;
+    row.record.version = saga->version;
+    row.record.created = saga->created;
+    sagas_.try_emplace(saga->saga_id, std::move(row));
   }
   return absl::OkStatus();
 }
@@ -179,19 +184,19 @@ void Batch::Apply(Operation& operation, StartOperation& start) {
 
 void Batch::Apply(Operation& operation, WriteOperation& write) {
   write.outcome = WriteOutcome::kFenced;
-  write.written = write.saga;
+  write.instead.reset();
   const auto found = sagas_.find(write.saga.saga_id);
   if (found == sagas_.end()) return;
   SagaRow& saga = found->second;
   if (IsWritten(saga, write.saga)) {
     write.outcome = WriteOutcome::kWritten;
-    write.written = saga.record;
+    write.instead = saga.record;
     return;
   }
   const bool fenced = !IsOurs(saga) || saga.record.owner != write.saga.owner || saga.record.epoch != write.saga.epoch ||
                       saga.record.version != write.saga.version;
   if (fenced && !Planted(Bug::kSkipFence)) {
-    write.written = saga.record;
+    write.instead = saga.record;
     return;
   }
   const absl::Time created = saga.record.created;
@@ -205,7 +210,6 @@ void Batch::Apply(Operation& operation, WriteOperation& write) {
   if (open && write.due.has_value()) saga.due_ms = absl::ToUnixMillis(*write.due);
   Touch(saga, operation);
   write.outcome = WriteOutcome::kWritten;
-  write.written = saga.record;
 }
 
 void Batch::Apply(Operation& operation, LoadDueOperation& load) {

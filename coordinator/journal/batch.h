@@ -32,7 +32,8 @@ struct WriteOperation {
   SagaRecord saga;  // as it was last read, with the next state
   std::optional<absl::Time> due;
   WriteOutcome outcome = WriteOutcome::kFenced;
-  SagaRecord written;
+  // What is there, where this run has written nothing; otherwise it is the last of the operation's changes.
+  std::optional<SagaRecord> instead;
 };
 struct LoadDueOperation {
   int limit = 0;

@@ -221,7 +221,9 @@ void Journal::Write(SagaRecord saga, std::optional<absl::Time> due,
                  [done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    auto& write = std::get<WriteOperation>(operation.what);
                    if (!status.ok()) return done(std::move(status), std::move(write.saga));
-                   done(write.outcome, std::move(write.written));
+                   if (write.instead.has_value()) return done(write.outcome, *std::move(write.instead));
+                   const bool written = write.outcome == WriteOutcome::kWritten;
+                   done(write.outcome, std::move(written ? operation.changed.back() : write.saga));
                  });
 }
 

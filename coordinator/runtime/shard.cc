@@ -103,24 +103,22 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
 }
 
 void Shard::CarryOut(const std::string& saga_id, engine::WriteJournal action) {
-  SagaRecord record = action.record;
-  if (record.phase == Phase::kCompensated) shared_.options.crash_at.Reached(crash_point::kCompensated);
-  const std::optional<absl::Time> due = action.due;
+  if (action.record.phase == Phase::kCompensated) shared_.options.crash_at.Reached(crash_point::kCompensated);
+  const uint64_t version = action.record.version;
   shared_.journal.Write(
-      std::move(record), due,
-      OnLoop([saga_id, action = std::move(action)](Shard& shard, absl::StatusOr<journal::WriteOutcome> outcome,
-                                                   SagaRecord written) mutable {
-        shard.Written(saga_id, std::move(action), std::move(outcome), std::move(written));
+      std::move(action.record), action.due,
+      OnLoop([saga_id, version, due = action.due](Shard& shard, absl::StatusOr<journal::WriteOutcome> outcome,
+                                                  SagaRecord record) {
+        if (shard.Holds(saga_id, version)) shard.Written(saga_id, due, std::move(outcome), std::move(record));
       }));
 }
 
-void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
-                    absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord written) {
-  if (!Holds(saga_id, action.record.version)) return;
+void Shard::Written(const std::string& saga_id, std::optional<absl::Time> due,
+                    absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord record) {
   if (!outcome.ok()) {
     // The journal is away; the write is guarded by the version, so that it may be tried until it is known.
     loop_.PostAfter(kJournalRetryMax * shared_.random.NextDouble(),
-                    [self = shared_from_this(), saga_id, action = std::move(action)]() mutable {
+                    [self = shared_from_this(), saga_id, action = engine::WriteJournal{std::move(record), due}]() mutable {
                       if (self->Holds(saga_id, action.record.version)) self->CarryOut(saga_id, std::move(action));
                     });
     return;
@@ -129,10 +127,10 @@ void Shard::Written(const std::string& saga_id, engine::WriteJournal action,
     shared_.metrics.Fenced();
     return Happen(saga_id, engine::JournalFenced{});
   }
-  if (written.phase == Phase::kCompensating) shared_.options.crash_at.Reached(crash_point::kDecided);
-  if (engine::IsFinal(written.phase)) shared_.options.crash_at.Reached(crash_point::kFinal);
-  if (action.due.has_value()) DeferredUntil(absl::ToUnixMillis(*action.due));
-  Happen(saga_id, engine::JournalCommitted{std::move(written)});
+  if (record.phase == Phase::kCompensating) shared_.options.crash_at.Reached(crash_point::kDecided);
+  if (engine::IsFinal(record.phase)) shared_.options.crash_at.Reached(crash_point::kFinal);
+  if (due.has_value()) DeferredUntil(absl::ToUnixMillis(*due));
+  Happen(saga_id, engine::JournalCommitted{std::move(record)});
 }
 
 void Shard::DeferredUntil(int64_t due_ms) {

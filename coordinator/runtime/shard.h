@@ -82,8 +82,8 @@ class Shard : public std::enable_shared_from_this<Shard> {
   void CarryOut(const std::string& saga_id, engine::Forget action);
 
   void DeferredUntil(int64_t due_ms);
-  void Written(const std::string& saga_id, engine::WriteJournal action, absl::StatusOr<journal::WriteOutcome> outcome,
-               engine::SagaRecord written);
+  void Written(const std::string& saga_id, std::optional<absl::Time> due, absl::StatusOr<journal::WriteOutcome> outcome,
+               engine::SagaRecord record);
 
   // Tells each present waiter the cause when compensation_wait is over, if it still waits then.
   void AnswerLater(const engine::SagaRecord& record);
