@@ -16,25 +16,57 @@ absl::Status AddColumn(Connection& connection, const Migration::Column& column) 
     return connection.Query(absl::StrCat("SELECT ", column.name, " FROM ", column.table, " LIMIT 1")).ok();
   };
   if (there()) return absl::OkStatus();
-  const absl::Status status =
-      connection.Execute(absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type))
-          .status();
+  const absl::Status status = connection
+                                  .Execute(absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ",
+                                                        column.TypeOn(connection.dialect())))
+                                  .status();
   return there() ? absl::OkStatus() : status;  // perhaps by a peer
+}
+
+absl::Status DropIndex(Connection& connection, const Migration::Index& index) {
+  if (connection.dialect() == Dialect::kSqlite) {
+    return connection.Execute(absl::StrCat("DROP INDEX IF EXISTS ", index.name)).status();
+  }
+  const auto there = [&] {
+    return connection.Query(absl::StrCat("SELECT 1 FROM ", index.table, " FORCE INDEX (", index.name, ") LIMIT 1"))
+        .ok();
+  };
+  if (!there()) return absl::OkStatus();
+  const absl::Status status =
+      connection.Execute(absl::StrCat("ALTER TABLE ", index.table, " DROP KEY ", index.name)).status();
+  return there() ? status : absl::OkStatus();
 }
 
 // Under the write lock, since another process may have migrated meanwhile.
 absl::Status Apply(Connection& connection, const Migration& migration) {
   SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
   if (version >= migration.version) return absl::OkStatus();
-  const bool own_mysql = connection.dialect() == Dialect::kMysql && !migration.mysql_statements.empty();
-  for (const std::string& statement : own_mysql ? migration.mysql_statements : migration.statements) {
+  for (const Migration::Column& column : migration.columns) SAGAMESH_RETURN_IF_ERROR(AddColumn(connection, column));
+  const bool own_mysql = connection.dialect() == Dialect::kMysql && migration.mysql_statements.has_value();
+  for (const std::string& statement : own_mysql ? *migration.mysql_statements : migration.statements) {
     SAGAMESH_RETURN_IF_ERROR(connection.Execute(statement).status());
   }
-  for (const Migration::Column& column : migration.columns) SAGAMESH_RETURN_IF_ERROR(AddColumn(connection, column));
+  for (const Migration::Index& index : migration.dropped_indexes) {
+    SAGAMESH_RETURN_IF_ERROR(DropIndex(connection, index));
+  }
   return connection
       .Execute("INSERT INTO schema_version (version, name) VALUES (?, ?)",
                {Value(int64_t{migration.version}), Value(migration.name)})
       .status();
+}
+
+int LastVersion(absl::Span<const Migration> migrations) { return migrations.empty() ? 0 : migrations.back().version; }
+
+// FAILED_PRECONDITION if it is above the last.
+absl::StatusOr<int64_t> FindVersion(Connection& connection, absl::Span<const Migration> migrations) {
+  SAGAMESH_RETURN_IF_ERROR(connection
+                               .Execute("CREATE TABLE IF NOT EXISTS schema_version ("
+                                        "version INTEGER NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL)")
+                               .status());
+  SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
+  if (version <= LastVersion(migrations)) return version;
+  return absl::FailedPreconditionError(absl::StrCat("the database's schema has version ", version,
+                                                    ", newer than this program's ", LastVersion(migrations)));
 }
 
 // A peer that migrated at the same time has written the version first.
@@ -47,16 +79,7 @@ absl::Status Arrived(Connection& connection, const Migration& migration) {
 }  // namespace
 
 absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrations) {
-  SAGAMESH_RETURN_IF_ERROR(connection
-                               .Execute("CREATE TABLE IF NOT EXISTS schema_version ("
-                                        "version INTEGER NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL)")
-                               .status());
-  SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(connection));
-  const int last = migrations.empty() ? 0 : migrations.back().version;
-  if (version > last) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the database's schema has version ", version, ", newer than this program's ", last));
-  }
+  SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, FindVersion(connection, migrations));
   for (const Migration& migration : migrations) {
     if (migration.version <= version) continue;
     SAGAMESH_RETURN_IF_ERROR(connection.Begin());
@@ -67,6 +90,16 @@ absl::Status Migrate(Connection& connection, absl::Span<const Migration> migrati
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+absl::Status Migrate(Database& database, absl::Span<const Migration> migrations) {
+  {
+    SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, database.Connect(Access::kWrite));
+    SAGAMESH_ASSIGN_OR_RETURN(const int64_t version, FindVersion(*connection, migrations));
+    if (version == LastVersion(migrations)) return absl::OkStatus();
+  }
+  SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<Connection> connection, database.Connect(Access::kMigrate));
+  return Migrate(*connection, migrations);
 }
 
 }  // namespace sagamesh::sql

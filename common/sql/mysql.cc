@@ -18,6 +18,8 @@ namespace {
 
 // How long a host may take to be connected to, and to say whether it can be written, before it counts as away.
 constexpr absl::Duration kAskTimeout = absl::Seconds(2);
+// A change of the schema may copy a table.
+constexpr absl::Duration kMigrationMax = absl::Hours(6);
 
 std::vector<std::string> Names(const std::vector<MysqlHost>& hosts) {
   std::vector<std::string> names;
@@ -121,12 +123,14 @@ absl::StatusOr<std::unique_ptr<Connection>> MysqlDatabase::ConnectTo(HostChoice:
   const auto away = [&name](const absl::Status& status) {
     return absl::UnavailableError(absl::StrCat(name, ": ", status.message()));
   };
-  absl::StatusOr<std::unique_ptr<MysqlConnection>> connection = MysqlConnection::LogIn(options_, place, shared_);
+  MysqlOptions options = options_;
+  if (access == Access::kMigrate) options.answer_timeout = kMigrationMax;
+  absl::StatusOr<std::unique_ptr<MysqlConnection>> connection = MysqlConnection::LogIn(options, place, shared_);
   if (!connection.ok()) return away(connection.status());
   const absl::StatusOr<MysqlServer> server = (*connection)->SetUp(options_);
   if (!server.ok()) return away(server.status());
   SAGAMESH_RETURN_IF_ERROR(CheckDurable(*server, name));
-  if (server->read_only && (access == Access::kWrite || !shared_.choice.alone())) {
+  if (server->read_only && (access != Access::kRead || !shared_.choice.alone())) {
     return absl::UnavailableError(absl::StrCat(name, " is read-only"));
   }
   if (absl::Status killed = (*connection)->KillLost(); !killed.ok()) return away(killed);

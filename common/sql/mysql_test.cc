@@ -336,12 +336,12 @@ TEST_P(MysqlTest, ACommitWithoutATransactionIsADefect) {
   EXPECT_OK(first_->Rollback());
 }
 
-const Migration kFirst{1, "first", {}, {"CREATE TABLE IF NOT EXISTS one (id BIGINT NOT NULL PRIMARY KEY)"}};
+const Migration kFirst{1, "first", {}, {{"CREATE TABLE IF NOT EXISTS one (id BIGINT NOT NULL PRIMARY KEY)"}}};
 const Migration kSecond{
     2,
     "second",
     {},
-    {"CREATE TABLE IF NOT EXISTS two (id BIGINT NOT NULL PRIMARY KEY)", "INSERT IGNORE INTO two (id) VALUES (7)"}};
+    {{"CREATE TABLE IF NOT EXISTS two (id BIGINT NOT NULL PRIMARY KEY)", "INSERT IGNORE INTO two (id) VALUES (7)"}}};
 
 TEST_P(MysqlTest, PeersThatMigrateAtOnceAllArrive) {
   constexpr int kPeers = 8;
@@ -358,9 +358,17 @@ TEST_P(MysqlTest, PeersThatMigrateAtOnceAllArrive) {
 
 TEST_P(MysqlTest, AMigrationThatWasCutShortIsCompleted) {
   ASSERT_OK(Migrate(*first_, {kFirst}));
-  ASSERT_OK(first_->Execute(kSecond.mysql_statements[0]));
+  ASSERT_OK(first_->Execute(kSecond.mysql_statements->front()));
   ASSERT_OK(Migrate(*first_, {kFirst, kSecond}));
   EXPECT_EQ(first_->Query("SELECT id FROM two")->size(), 1u);
+}
+
+TEST_P(MysqlTest, AMigrationMayTakeLongerThanAnAnswer) {
+  const Migration slow{1, "slow", {}, {{"DO SLEEP(3)"}}};
+  EXPECT_THAT(Migrate(*Connect(), {slow}), HasCode(StatusCode::kUnavailable));
+  EXPECT_OK(Migrate(*database_, {slow}));
+  EXPECT_OK(Migrate(*database_, {slow}));
+  EXPECT_EQ(first_->Query("SELECT version FROM schema_version")->size(), 1u);
 }
 
 TEST_P(MysqlTest, ASchemaThatIsNewerThanTheProgramIsRefused) {

@@ -22,8 +22,8 @@ size_t NextRows(size_t rows) { return rows < kRowsStep ? rows : std::min(rows - 
 
 // Runs "<head> VALUES (...),(...) <tail>" over all rows: for up to kRowsMax in one statement or two. Answers how many
 // rows they changed.
-absl::StatusOr<int64_t> ExecuteRows(Connection& connection, absl::string_view head, size_t columns, absl::string_view tail,
-                                    std::vector<Value> values) {
+absl::StatusOr<int64_t> ExecuteRows(Connection& connection, absl::string_view head, size_t columns,
+                                    absl::string_view tail, std::vector<Value> values) {
   int64_t changed = 0;
   const std::string row = absl::StrCat("(", Placeholders(columns), ")");
   for (absl::Span<const Value> rest = values; !rest.empty();) {

@@ -64,7 +64,8 @@ class Connection {
                                                  absl::Span<const Value> parameters = {}) = 0;
 };
 
-enum class Access { kWrite, kRead };
+// kMigrate: as kWrite, and a statement may take hours.
+enum class Access { kWrite, kRead, kMigrate };
 
 // Where connections come from. Thread-safe. Opening a database never fails because it is away: Connect does.
 class Database {
@@ -133,10 +134,10 @@ void PadKeys(std::vector<Value>& keys);
 absl::Status Upsert(Connection& connection, absl::string_view table, absl::Span<const absl::string_view> key,
                     absl::Span<const absl::string_view> columns, std::vector<Value> rows);
 
-// On MySQL alone: a multi-row INSERT that changes a row which is there only if `condition` holds for it, of which then the
-// columns `changed` are set, in their order: each sees what those before it have made, as in "version < VALUES(version)",
-// where VALUES(column) is the given value. Answers the sum over all rows, of 2 for one that was changed, and of 1 for one
-// that was inserted or stayed as it was.
+// On MySQL alone: a multi-row INSERT that changes a row which is there only if `condition` holds for it, of which then
+// the columns `changed` are set, in their order: each sees what those before it have made, as in "version <
+// VALUES(version)", where VALUES(column) is the given value. Answers the sum over all rows, of 2 for one that was
+// changed, and of 1 for one that was inserted or stayed as it was.
 absl::StatusOr<int64_t> UpsertIf(Connection& connection, absl::string_view table, absl::string_view condition,
                                  absl::Span<const absl::string_view> columns,
                                  absl::Span<const absl::string_view> changed, std::vector<Value> rows);

@@ -234,7 +234,7 @@ class SqliteDatabase final : public Database {
 
 absl::StatusOr<std::unique_ptr<Connection>> SqliteDatabase::Connect(Access access) {
   sqlite3* handle = nullptr;
-  const bool create = access == Access::kWrite && !was_there_;
+  const bool create = access != Access::kRead && !was_there_;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | (create ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(name_.c_str(), &handle, flags, nullptr);
   auto connection = std::make_unique<SqliteConnection>(handle, access);
@@ -258,7 +258,7 @@ absl::StatusOr<std::unique_ptr<Connection>> SqliteDatabase::Connect(Access acces
       return absl::UnavailableError(absl::StrCat("cannot open ", name_, ": ", status.message()));
     }
   }
-  if (access == Access::kWrite) was_there_ = true;
+  if (access != Access::kRead) was_there_ = true;
   return connection;
 }
 

@@ -39,15 +39,18 @@ KeyStatus SettleKey(const SagaRecord& record) {
   return KeyStatus::kHeld;
 }
 
-std::string KeyHash(const SagaRecord& record) {
-  const absl::string_view kind = record.key_kind == KeyKind::kExplicit ? "explicit" : "content";
+std::string KeyHash(const ScopedKey& key) {
+  const absl::string_view kind = key.kind == KeyKind::kExplicit ? "explicit" : "content";
   std::string bytes;
   // Lengths keep the parts apart.
-  for (absl::string_view part : {absl::string_view(record.principal), absl::string_view(record.definition), kind,
-                                 absl::string_view(record.key)}) {
+  for (absl::string_view part : {key.principal, key.definition, kind, key.key}) {
     absl::StrAppend(&bytes, part.size(), ":", part);
   }
   return Sha256Hex(bytes);
+}
+
+std::string KeyHash(const SagaRecord& record) {
+  return KeyHash({record.principal, record.definition, record.key_kind, record.key});
 }
 
 }  // namespace sagamesh::journal

@@ -31,7 +31,15 @@ enum class KeyStatus {
 // Pure.
 KeyStatus SettleKey(const SagaRecord& record);
 
+// What a key is scoped by, and the key.
+struct ScopedKey {
+  absl::string_view principal;
+  absl::string_view definition;
+  KeyKind kind;
+  absl::string_view key;
+};
 // The primary key of the key's row.
+std::string KeyHash(const ScopedKey& key);
 std::string KeyHash(const SagaRecord& record);
 
 }  // namespace sagamesh::journal

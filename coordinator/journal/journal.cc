@@ -53,21 +53,41 @@ absl::StatusOr<std::vector<SagaRecord>> QuerySagas(sql::Connection& connection, 
   return records;
 }
 
+// As the indexes find it: those that ended well are most, and are in none.
+absl::string_view PhaseCondition(Phase phase) {
+  switch (phase) {
+    case Phase::kRunning:
+      return "open_owner IS NOT NULL AND phase = ?";
+    case Phase::kSucceeded:
+      return "phase = ?";
+    case Phase::kCompensating:
+    case Phase::kParked:
+    case Phase::kCompensated:
+      return "unhappy_phase = ?";
+  }
+  return "phase = ?";
+}
+
+// Compensating or parked.
+constexpr char kStuck[] = "unhappy_phase IN (2, 3) AND stuck = 1";
+
 absl::StatusOr<std::vector<SagaRecord>> QueryList(sql::Connection& connection, const ListFilter& filter) {
   std::vector<std::string> conditions = {"1 = 1"};
   std::vector<sql::Value> parameters;
-  const auto where = [&](std::string condition, sql::Value value) {
-    conditions.push_back(std::move(condition));
+  const auto where = [&](absl::string_view condition, sql::Value value) {
+    conditions.emplace_back(condition);
     parameters.push_back(std::move(value));
   };
   if (filter.key.has_value()) {
-    conditions.push_back("saga_id IN (SELECT saga_id FROM saga_keys WHERE idempotency_key = ? AND kind = ?)");
-    parameters.push_back(*filter.key);
-    parameters.push_back(static_cast<int64_t>(KeyKind::kExplicit));
+    conditions.push_back(absl::StrCat("saga_id IN (SELECT saga_id FROM saga_keys WHERE key_hash IN (",
+                                      sql::Placeholders(filter.key->definitions.size()), "))"));
+    for (const std::string& definition : filter.key->definitions) {
+      parameters.emplace_back(KeyHash({filter.key->principal, definition, KeyKind::kExplicit, filter.key->text}));
+    }
   }
   if (!filter.definition.empty()) where("definition = ?", filter.definition);
-  if (filter.phase.has_value()) where("phase = ?", static_cast<int64_t>(*filter.phase));
-  if (filter.stuck) where("stuck = ?", int64_t{1});
+  if (filter.phase.has_value()) where(PhaseCondition(*filter.phase), static_cast<int64_t>(*filter.phase));
+  if (filter.stuck) conditions.push_back(kStuck);
   if (!filter.before_saga_id.empty()) where("saga_id < ?", filter.before_saga_id);
   parameters.push_back(int64_t{filter.limit});
   return QuerySagas(connection,
@@ -151,8 +171,8 @@ Journal::Journal(JournalOptions options, sql::Database& database, WorkerPool& po
 Journal::~Journal() = default;
 
 absl::Status Journal::State::Open() {
+  SAGAMESH_RETURN_IF_ERROR(sql::Migrate(database, Migrations()));
   SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<sql::Connection> connection, database.Connect(sql::Access::kWrite));
-  SAGAMESH_RETURN_IF_ERROR(sql::Migrate(*connection, Migrations()));
   SAGAMESH_ASSIGN_OR_RETURN(const std::vector<sql::Row> rows, connection->Query("SELECT MAX(updated_ms) FROM sagas"));
   replica.StampAfter(rows[0].Int(0));
   SAGAMESH_RETURN_IF_ERROR(TakeFirstLease(*connection, replica));

@@ -60,11 +60,17 @@ struct Commanded {
 };
 
 struct ListFilter {
-  std::string definition;          // "": every
-  std::optional<Phase> phase;      // nullopt: every
-  std::optional<std::string> key;  // the holder of this explicit key
-  bool stuck = false;              // only the stuck
-  std::string before_saga_id;      // only sagas with a lower id: the page token
+  std::string definition;      // "": every
+  std::optional<Phase> phase;  // nullopt: every
+  // The holder of an explicit key, which is found by all that it is scoped by.
+  struct Key {
+    std::string text;
+    std::string principal;
+    std::vector<std::string> definitions;  // of one of these; at least one
+  };
+  std::optional<Key> key;
+  bool stuck = false;          // only the stuck
+  std::string before_saga_id;  // only sagas with a lower id: the page token
   int limit = 50;
 };
 

@@ -1,5 +1,6 @@
 #include "coordinator/journal/journal.h"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,16 +80,41 @@ TEST_P(JournalTest, SagasAreListedNewestFirstInPagesAndByFilter) {
   const std::vector<SagaRecord> second = process_->List({.before_saga_id = first[2].saga_id, .limit = 3});
   ASSERT_EQ(second.size(), 2u);
   EXPECT_EQ(second[1].saga_id, ids[0]);
-  const std::vector<SagaRecord> by_key = process_->List({.key = "key2"});
-  ASSERT_EQ(by_key.size(), 1u);
-  EXPECT_EQ(by_key[0].saga_id, ids[2]);
+  const auto by_key = [this](const std::string& key, const std::string& principal, std::vector<std::string> of) {
+    return process_->List({.key = ListFilter::Key{key, principal, std::move(of)}});
+  };
+  const std::vector<SagaRecord> found = by_key("key2", "", {"another", "process_order"});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].saga_id, ids[2]);
+  EXPECT_TRUE(by_key("key2", "", {"another"}).empty());
+  EXPECT_TRUE(by_key("key2", "somebody else", {"process_order"}).empty());
+  EXPECT_TRUE(by_key("key9", "", {"process_order"}).empty());
   EXPECT_TRUE(process_->List({.definition = "another"}).empty());
-  EXPECT_TRUE(process_->List({.phase = Phase::kSucceeded}).empty());
-  SagaRecord stuck = by_key[0];
-  stuck.phase = Phase::kCompensating;
-  stuck.stuck = true;
-  process_->MustWrite(stuck);
-  ASSERT_EQ(process_->List({.stuck = true}).size(), 1u);
+}
+
+TEST_P(JournalTest, SagasAreListedByTheirPhaseAndTheStuckAmongThem) {
+  constexpr Phase kPhases[] = {Phase::kRunning, Phase::kCompensating, Phase::kParked, Phase::kSucceeded,
+                               Phase::kCompensated};
+  std::map<Phase, std::vector<std::string>> ids;
+  for (int i = 0; i < 10; i++) {
+    clock_.Advance(absl::Milliseconds(2));
+    SagaRecord saga = MustStart(absl::StrCat("key", i));
+    saga.phase = kPhases[i % 5];
+    saga.stuck = i == 1 || i == 2;  // one of two that compensate, one of two that are parked
+    if (saga.phase != Phase::kRunning) process_->MustWrite(saga);
+    ids[saga.phase].insert(ids[saga.phase].begin(), saga.saga_id);
+  }
+  const auto listed = [this](ListFilter filter) {
+    std::vector<std::string> found;
+    for (const SagaRecord& saga : process_->List(std::move(filter))) found.push_back(saga.saga_id);
+    return found;
+  };
+  for (const Phase phase : kPhases) {
+    EXPECT_EQ(listed({.phase = phase}), ids[phase]);
+    EXPECT_EQ(listed({.phase = phase, .before_saga_id = ids[phase][0]}), std::vector{ids[phase][1]});
+  }
+  EXPECT_EQ(listed({.stuck = true}), (std::vector{ids[Phase::kParked][1], ids[Phase::kCompensating][1]}));
+  EXPECT_EQ(listed({.phase = Phase::kParked, .stuck = true}), std::vector{ids[Phase::kParked][1]});
 }
 
 TEST_P(JournalTest, ChangesAreReadFromAPositionOn) {

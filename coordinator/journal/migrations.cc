@@ -8,6 +8,10 @@
 namespace sagamesh::journal {
 namespace {
 
+// NULL but where a saga is compensating, parked or compensated. Generated, so that programs of earlier versions keep it
+// true as well.
+constexpr absl::string_view kUnhappyPhase = "INTEGER GENERATED ALWAYS AS (CASE WHEN phase IN (2, 3, 5) THEN phase END)";
+
 struct Table {
   std::string name;
   std::vector<std::string> columns;
@@ -74,6 +78,18 @@ std::vector<sql::Migration> Migrations() {
       {.version = 2, .name = "untold", .columns = {{"leases", "untold_ms", "BIGINT NOT NULL DEFAULT 0"}}},
       // The name of the replica that holds it; "" if it has none.
       {.version = 3, .name = "replica", .columns = {{"leases", "replica", "VARCHAR(255) NOT NULL DEFAULT ''"}}},
+      // Indexes that a saga which ends well stays out of, or at the same place in: those of all phases and of stuck
+      // were changed, or grew, with each saga.
+      {.version = 4,
+       .name = "unhappy phases",
+       .statements = {"CREATE INDEX sagas_unhappy ON sagas (unhappy_phase, saga_id)"},
+       .mysql_statements = std::vector<std::string>(),
+       .columns = {{.table = "sagas",
+                    .name = "unhappy_phase",
+                    .type = absl::StrCat(kUnhappyPhase, " VIRTUAL"),
+                    .mysql_type =
+                        absl::StrCat(kUnhappyPhase, " STORED, ADD KEY sagas_unhappy (unhappy_phase, saga_id)")}},
+       .dropped_indexes = {{"sagas", "sagas_phase"}, {"sagas", "sagas_stuck"}, {"saga_keys", "saga_keys_key"}}},
   };
 }
 

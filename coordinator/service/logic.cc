@@ -82,12 +82,25 @@ std::string ListName(const pb::ListSagasRequest& request) {
                       absl::CEscape(request.idempotency_key()), "/", request.stuck());
 }
 
-absl::StatusOr<journal::ListFilter> MakeFilter(const CallContext& call, const pb::ListSagasRequest& request) {
+// Keys are the caller's own, of one definition or, if it names none, of any that there is here.
+journal::ListFilter::Key MakeKey(const engine::DefinitionSet& definitions, const CallContext& call,
+                                 const pb::ListSagasRequest& request) {
+  journal::ListFilter::Key key{request.idempotency_key(), call.principal};
+  if (!request.definition().empty()) {
+    key.definitions.push_back(request.definition());
+  } else {
+    definitions.ForEach([&key](const engine::Definition& known) { key.definitions.push_back(known.name); });
+  }
+  return key;
+}
+
+absl::StatusOr<journal::ListFilter> MakeFilter(const engine::DefinitionSet& definitions, const CallContext& call,
+                                               const pb::ListSagasRequest& request) {
   if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
   journal::ListFilter filter;
   filter.definition = request.definition();
   SAGAMESH_ASSIGN_OR_RETURN(filter.phase, PhaseOf(request.state()));
-  if (!request.idempotency_key().empty()) filter.key = request.idempotency_key();
+  if (!request.idempotency_key().empty()) filter.key = MakeKey(definitions, call, request);
   filter.stuck = request.stuck();
   SAGAMESH_ASSIGN_OR_RETURN(filter.limit, PageSize(kDomain, request.page_size()));
   SAGAMESH_ASSIGN_OR_RETURN(const std::vector<std::string> position,
@@ -145,7 +158,7 @@ void SagaLogic::GetSaga(const CallContext& call, const pb::GetSagaRequest& reque
 
 void SagaLogic::ListSagas(const CallContext& call, const pb::ListSagasRequest& request,
                           Done<pb::ListSagasResponse> done) {
-  absl::StatusOr<journal::ListFilter> filter = MakeFilter(call, request);
+  absl::StatusOr<journal::ListFilter> filter = MakeFilter(definitions_, call, request);
   if (!filter.ok()) return done(filter.status(), {});
   const int page_size = filter->limit++;
   journal_.List(*std::move(filter), [this, page_size, list = ListName(request), done = std::move(done)](

@@ -44,10 +44,7 @@ CustomersLogic::CustomersLogic(CustomersOptions options, sql::Database& database
       writes_({options.max_queued_operations, options.barrier_retention, options.crash_at}, database, pool, clock,
               random, registry) {}
 
-absl::Status CustomersLogic::Open(sql::Database& database) {
-  SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<sql::Connection> connection, database.Connect(sql::Access::kWrite));
-  return sql::Migrate(*connection, Migrations());
-}
+absl::Status CustomersLogic::Open(sql::Database& database) { return sql::Migrate(database, Migrations()); }
 
 template <typename Response>
 void CustomersLogic::Write(const CallContext& context, StockWrite write, Done<Response> done) {

@@ -30,10 +30,7 @@ OrdersLogic::OrdersLogic(OrdersOptions options, StockClient& stock, sql::Databas
 
 OrdersLogic::~OrdersLogic() { parts_->writes.Close(); }
 
-absl::Status OrdersLogic::Open(sql::Database& database) {
-  SAGAMESH_ASSIGN_OR_RETURN(const std::unique_ptr<sql::Connection> connection, database.Connect(sql::Access::kWrite));
-  return sql::Migrate(*connection, Migrations());
-}
+absl::Status OrdersLogic::Open(sql::Database& database) { return sql::Migrate(database, Migrations()); }
 
 namespace {
 

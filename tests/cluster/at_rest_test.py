@@ -35,8 +35,9 @@ def history(cluster, sku):
             call.result()
     with cluster.session("coordinator") as cursor:
         for _ in range(DOUBLINGS):
-            cursor.execute("INSERT INTO sagas SELECT UUID(), definition, phase, stuck, owner, epoch, version, "
-                           "takeovers, open_owner, due_ms, created_ms, updated_ms, record FROM sagas")
+            columns = ("definition, phase, stuck, owner, epoch, version, takeovers, open_owner, due_ms, created_ms, "
+                       "updated_ms, record")
+            cursor.execute(f"INSERT INTO sagas (saga_id, {columns}) SELECT UUID(), {columns} FROM sagas")
         cursor.connection.commit()
         cursor.execute("SELECT COUNT(*) FROM sagas")
         [[count]] = cursor.fetchall()

@@ -141,8 +141,9 @@ class Run:
     def copy_saga(self, saga_id, new_id, later_ms):
         """Another saga with the same key, created `later_ms` after the first one ended."""
         self.sql("coordinator",
-                 "INSERT INTO sagas SELECT ?, definition, phase, stuck, owner, epoch, version, takeovers, open_owner, "
-                 "due_ms, updated_ms + ?, updated_ms + ? + 9, record FROM sagas WHERE saga_id=?",
+                 "INSERT INTO sagas (saga_id, definition, phase, stuck, owner, epoch, version, takeovers, open_owner, "
+                 "due_ms, created_ms, updated_ms, record) SELECT ?, definition, phase, stuck, owner, epoch, version, "
+                 "takeovers, open_owner, due_ms, updated_ms + ?, updated_ms + ? + 9, record FROM sagas WHERE saga_id=?",
                  new_id, later_ms, later_ms, saga_id)
 
     def edit_answer(self, wanted, **changes):

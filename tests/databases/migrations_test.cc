@@ -52,7 +52,7 @@ class MigrationsTest : public ::testing::TestWithParam<std::tuple<Engine, Schema
   static std::vector<std::string> Columns(sql::Connection& connection) {
     const auto rows = connection.Query(
         connection.dialect() == sql::Dialect::kSqlite
-            ? "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"
+            ? "SELECT t.name, c.name FROM sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'"
             : "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()");
     EXPECT_OK(rows);
     std::vector<std::string> columns;
@@ -137,9 +137,14 @@ TEST_P(ServerMigrationsTest, ReplicasThatMigrateAtOnceAllArrive) {
 TEST_P(ServerMigrationsTest, OneThatWasCutShortAnywhereIsCompleted) {
   std::vector<std::string> statements;
   for (const sql::Migration& migration : migrations_) {
-    statements.insert(statements.end(), migration.mysql_statements.begin(), migration.mysql_statements.end());
     for (const sql::Migration::Column& column : migration.columns) {
-      statements.push_back(absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type));
+      statements.push_back(absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ",
+                                        column.TypeOn(sql::Dialect::kMysql)));
+    }
+    const std::vector<std::string>& rest = migration.mysql_statements.value_or(migration.statements);
+    statements.insert(statements.end(), rest.begin(), rest.end());
+    for (const sql::Migration::Index& index : migration.dropped_indexes) {
+      statements.push_back(absl::StrCat("ALTER TABLE ", index.table, " DROP KEY ", index.name));
     }
   }
   ASSERT_OK(sql::Migrate(*connection_, migrations_));
@@ -155,6 +160,30 @@ TEST_P(ServerMigrationsTest, OneThatWasCutShortAnywhereIsCompleted) {
   }
 }
 
+class JournalMigrationsTest : public MigrationsTest {};
+
+TEST_P(JournalMigrationsTest, WhatAnEarlierProgramStoredAndStoresIsFoundByItsPhase) {
+  ASSERT_OK(sql::Migrate(*connection_, absl::MakeSpan(migrations_).first(3)));
+  const auto store = [this](const std::string& id, int64_t phase) {
+    ASSERT_OK(sql::Upsert(*connection_, "sagas", {"saga_id"},
+                          {"saga_id", "definition", "phase", "stuck", "owner", "epoch", "version", "takeovers",
+                           "created_ms", "updated_ms", "record"},
+                          {id, std::string("d"), phase, int64_t{0}, std::string("o"), int64_t{1}, int64_t{1},
+                           int64_t{0}, int64_t{1}, int64_t{1}, sql::Blob{"r"}}));
+  };
+  store("failed", 5);
+  store("fine", 4);
+  store("runs", 1);
+  ASSERT_OK(sql::Migrate(*connection_, migrations_));
+  store("runs", 2);
+  store("runs", 5);
+  store("parked", 3);
+  const auto found = connection_->Query("SELECT saga_id FROM sagas WHERE unhappy_phase IS NOT NULL ORDER BY saga_id");
+  ASSERT_OK(found);
+  ASSERT_EQ(found->size(), 3u);
+  EXPECT_EQ((*found)[0].Text(0) + (*found)[1].Text(0) + (*found)[2].Text(0), "failedparkedruns");
+}
+
 std::string Name(const ::testing::TestParamInfo<std::tuple<Engine, Schema>>& info) {
   return absl::StrCat(std::get<Schema>(info.param).service, "_on_", std::get<Engine>(info.param).name);
 }
@@ -166,6 +195,12 @@ INSTANTIATE_TEST_SUITE_P(Servers, MigrationsTest,
 INSTANTIATE_TEST_SUITE_P(Servers, ServerMigrationsTest,
                          ::testing::Combine(::testing::ValuesIn(ServerEngines()), ::testing::ValuesIn(kSchemas)), Name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ServerMigrationsTest);
+INSTANTIATE_TEST_SUITE_P(Engines, JournalMigrationsTest,
+                         ::testing::Combine(::testing::Values(SqliteEngine()), ::testing::Values(kSchemas.back())),
+                         Name);
+INSTANTIATE_TEST_SUITE_P(Servers, JournalMigrationsTest,
+                         ::testing::Combine(::testing::ValuesIn(ServerEngines()), ::testing::Values(kSchemas.back())),
+                         Name);
 
 }  // namespace
 }  // namespace sagamesh

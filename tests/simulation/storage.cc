@@ -199,7 +199,7 @@ absl::Status SimConnection::RollBackAborted(absl::string_view why) {
 
 absl::Status SimConnection::Begin() {
   SAGAMESH_RETURN_IF_ERROR(Await("BEGIN"));
-  Check(access_ == sql::Access::kWrite, "BEGIN on a read connection");
+  Check(access_ != sql::Access::kRead, "BEGIN on a read connection");
   Check(!in_transaction_, "BEGIN in a transaction");
   if (storage_.rng_.Chance(storage_.faults.aborted)) return RollBackAborted("BEGIN");
   SAGAMESH_RETURN_IF_ERROR(server_->session.Begin());
@@ -223,7 +223,7 @@ absl::Status SimConnection::Ended(absl::string_view statement, absl::Span<const 
 
 absl::StatusOr<int64_t> SimConnection::Execute(absl::string_view statement, absl::Span<const sql::Value> parameters) {
   SAGAMESH_RETURN_IF_ERROR(Await(statement));
-  Check(access_ == sql::Access::kWrite, "a statement that writes on a read connection");
+  Check(access_ != sql::Access::kRead, "a statement that writes on a read connection");
   const bool alone = !in_transaction_;
   if (storage_.rng_.Chance(storage_.faults.aborted)) return RollBackAborted(statement);
   const absl::StatusOr<int64_t> changed = server_->session.Execute(statement, parameters);

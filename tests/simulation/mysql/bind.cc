@@ -23,11 +23,11 @@ class Binder {
   // These name tables that the executor looks for.
   absl::Status Bind(CreateTable&) { return absl::OkStatus(); }
   absl::Status Bind(CreateIndex&) { return absl::OkStatus(); }
-  absl::Status Bind(AddColumn&) { return absl::OkStatus(); }
+  absl::Status Bind(AlterTable&) { return absl::OkStatus(); }
 
-  absl::Status BindCheck(Source& source, Expression& check) {
+  absl::Status BindOwn(Source& source, Expression& expression) {
     scopes_ = {&source};
-    return Bind(check);
+    return Bind(expression);
   }
 
  private:
@@ -85,6 +85,7 @@ absl::Status Binder::BindSource(Source& source) {
   scopes_.push_back(&source);
   if (!source.name.empty()) {
     SAGAMESH_ASSIGN_OR_RETURN(source.table, FindTable(source.name));
+    if (!source.forced_index.empty()) SAGAMESH_RETURN_IF_ERROR(source.table->FindIndex(source.forced_index).status());
     if (source.where.has_value()) SAGAMESH_RETURN_IF_ERROR(Bind(*source.where));
     for (Order& order : source.order) {
       SAGAMESH_RETURN_IF_ERROR(Bind(order.column));
@@ -159,10 +160,13 @@ absl::Status Bind(const Tables& tables, Statement& statement) {
   return std::visit([&](auto& what) { return Binder(tables).Bind(what); }, statement.what);
 }
 
-absl::Status BindChecks(Table& table) {
+absl::Status BindOwn(Table& table) {
   const Tables none;
   Source source{.name = table.name(), .alias = table.name(), .table = &table};
-  for (Expression& check : table.checks()) SAGAMESH_RETURN_IF_ERROR(Binder(none).BindCheck(source, check));
+  for (Expression& check : table.checks()) SAGAMESH_RETURN_IF_ERROR(Binder(none).BindOwn(source, check));
+  for (Column& column : table.columns()) {
+    if (column.generated.has_value()) SAGAMESH_RETURN_IF_ERROR(Binder(none).BindOwn(source, *column.generated));
+  }
   return absl::OkStatus();
 }
 

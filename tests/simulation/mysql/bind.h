@@ -17,8 +17,8 @@ using Tables = std::map<std::string, std::unique_ptr<Table>>;
 // long as the schema stays. INTERNAL if it names what there is not.
 absl::Status Bind(const Tables& tables, Statement& statement);
 
-// Binds the conditions that a table checks its rows by.
-absl::Status BindChecks(Table& table);
+// Binds the conditions that a table checks its rows by, and what it generates its columns by.
+absl::Status BindOwn(Table& table);
 
 }  // namespace sagamesh::simulation::mysql
 

@@ -34,7 +34,7 @@ class Parser {
     } else if (AcceptAll({"CREATE", "INDEX"})) {
       statement.what = ReadCreateIndex();
     } else if (AcceptAll({"ALTER", "TABLE"})) {
-      statement.what = ReadAddColumn();
+      statement.what = ReadAlterTable();
     } else {
       Fail();
     }
@@ -156,8 +156,9 @@ class Parser {
   Update ReadUpdate();
   Delete ReadDelete();
   CreateTable ReadCreateTable();
+  IndexSchema ReadKey();
   CreateIndex ReadCreateIndex();
-  AddColumn ReadAddColumn();
+  AlterTable ReadAlterTable();
   void ReadColumnOf(CreateTable& table);
   void ReadType(Column& column);
 
@@ -326,8 +327,12 @@ void Parser::ReadFrom(Source& source) {
   source.name = ReadName();
   source.alias = source.name;
   const bool named = Accept("AS");
-  const bool more = Is(0, "WHERE") || Is(0, "ORDER") || Is(0, "LIMIT") || Is(0, "FOR") || Is(0, "LOCK") || Is(0, "SET");
+  const bool more = Is(0, "FORCE") || Is(0, "WHERE") || Is(0, "ORDER") || Is(0, "LIMIT") || Is(0, "FOR") ||
+                    Is(0, "LOCK") || Is(0, "SET");
   if (named || (Next().kind == Token::Kind::kWord && !more)) source.alias = ReadName();
+  if (!AcceptAll({"FORCE", "INDEX", "("})) return;
+  source.forced_index = ReadName();
+  Expect(")");
 }
 
 void Parser::ReadRest(Source& source) {
@@ -410,12 +415,7 @@ CreateTable Parser::ReadCreateTable() {
     if (AcceptAll({"PRIMARY", "KEY"})) {
       table.primary_key = ReadNames();
     } else if (Is(0, "KEY") || Is(0, "UNIQUE")) {
-      IndexSchema index;
-      index.unique = Accept("UNIQUE");
-      Expect("KEY");
-      index.name = ReadName();
-      index.columns = ReadNames();
-      table.indexes.push_back(std::move(index));
+      table.indexes.push_back(ReadKey());
     } else {
       ReadColumnOf(table);
     }
@@ -425,6 +425,15 @@ CreateTable Parser::ReadCreateTable() {
   if (AcceptAll({"DEFAULT", "CHARACTER", "SET"})) ReadName();
   if (Accept("COLLATE")) ReadName();
   return table;
+}
+
+IndexSchema Parser::ReadKey() {
+  IndexSchema index;
+  index.unique = Accept("UNIQUE");
+  Expect("KEY");
+  index.name = ReadName();
+  index.columns = ReadNames();
+  return index;
 }
 
 void Parser::ReadColumnOf(CreateTable& table) {
@@ -438,6 +447,9 @@ void Parser::ReadColumnOf(CreateTable& table) {
       table.primary_key = {column.name};
     } else if (Accept("DEFAULT")) {
       column.default_value = ReadPrimary().literal;
+    } else if (AcceptAll({"GENERATED", "ALWAYS", "AS", "("})) {
+      column.generated = ReadExpression();
+      ExpectAll({")", "STORED"});
     } else if (AcceptAll({"CHECK", "("})) {
       table.checks.push_back(ReadExpression());
       Expect(")");
@@ -473,13 +485,20 @@ CreateIndex Parser::ReadCreateIndex() {
   return create;
 }
 
-AddColumn Parser::ReadAddColumn() {
-  AddColumn add;
-  add.table.name = ReadName();
-  Expect("ADD");
-  Expect("COLUMN");
-  ReadColumnOf(add.table);
-  return add;
+AlterTable Parser::ReadAlterTable() {
+  AlterTable alter;
+  alter.added.name = ReadName();
+  do {
+    if (AcceptAll({"DROP", "KEY"})) {
+      alter.dropped_indexes.push_back(ReadName());
+    } else if (AcceptAll({"ADD", "COLUMN"})) {
+      ReadColumnOf(alter.added);
+    } else {
+      Expect("ADD");
+      alter.added.indexes.push_back(ReadKey());
+    }
+  } while (Accept(","));
+  return alter;
 }
 
 }  // namespace

@@ -110,6 +110,7 @@ Plan MakePlan(const Source& source) {
   int best_score = -1;
   const std::deque<Index>& indexes = source.table->indexes();
   for (size_t i = 0; i < indexes.size(); i++) {
+    if (indexes[i].dropped) continue;
     Plan plan{.index = i};
     int score = alternatives.empty() ? 0 : kScoreMax;
     for (const Expression* condition : alternatives) {

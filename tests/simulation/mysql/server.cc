@@ -44,7 +44,7 @@ absl::Status Server::Create(const CreateTable& schema) {
     return schema.if_not_exists ? absl::OkStatus() : absl::InternalError("the table is there already");
   }
   SAGAMESH_ASSIGN_OR_RETURN(std::unique_ptr<Table> table, Table::Make(schema));
-  SAGAMESH_RETURN_IF_ERROR(BindChecks(*table));
+  SAGAMESH_RETURN_IF_ERROR(BindOwn(*table));
   tables_.emplace(schema.name, std::move(table));
   return absl::OkStatus();
 }
@@ -56,11 +56,20 @@ absl::Status Server::Create(const CreateIndex& schema) {
   return found->second->AddIndex(schema.index);
 }
 
-absl::Status Server::Add(const AddColumn& column) {
-  const auto found = tables_.find(column.table.name);
+absl::Status Server::Alter(const AlterTable& alter) {
+  const auto found = tables_.find(alter.added.name);
   if (found == tables_.end()) return absl::InternalError("there is no such table");
-  statements_.clear();  // whoever means all columns means this one too
-  return found->second->AddColumn(column.table.columns[0]);
+  statements_.clear();  // whoever means all columns means new ones too
+  Table& table = *found->second;
+  for (const Column& column : alter.added.columns) SAGAMESH_RETURN_IF_ERROR(table.AddColumn(column));
+  SAGAMESH_RETURN_IF_ERROR(BindOwn(table));
+  SAGAMESH_RETURN_IF_ERROR(table.GenerateAll());
+  for (const IndexSchema& index : alter.added.indexes) SAGAMESH_RETURN_IF_ERROR(table.AddIndex(index));
+  for (const std::string& name : alter.dropped_indexes) {
+    SAGAMESH_ASSIGN_OR_RETURN(Index* const index, table.FindIndex(name));
+    index->dropped = true;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Session::Begin() {
@@ -169,7 +178,7 @@ absl::StatusOr<int64_t> Session::RunSchemaChange(const Statement& statement) {
   absl::Status status;
   if (const auto* table = std::get_if<CreateTable>(&statement.what)) status = server_.Create(*table);
   if (const auto* index = std::get_if<CreateIndex>(&statement.what)) status = server_.Create(*index);
-  if (const auto* column = std::get_if<AddColumn>(&statement.what)) status = server_.Add(*column);
+  if (const auto* alter = std::get_if<AlterTable>(&statement.what)) status = server_.Alter(*alter);
   if (!status.ok()) return status;
   return 0;
 }

@@ -48,7 +48,7 @@ class Server {
   absl::StatusOr<std::shared_ptr<const Statement>> Prepare(absl::string_view text);
   absl::Status Create(const CreateTable& schema);
   absl::Status Create(const CreateIndex& schema);
-  absl::Status Add(const AddColumn& column);
+  absl::Status Alter(const AlterTable& alter);
 
  private:
   friend class Session;

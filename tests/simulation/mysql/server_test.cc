@@ -391,6 +391,28 @@ TEST_F(ServerTest, OneOfTwoIsChosenWhereAConditionHolds) {
   EXPECT_THAT(Committed("b"), ElementsAre("x", "y", "NULL", "z"));
 }
 
+TEST_F(ServerTest, AColumnThatIsGeneratedFollowsTheOthersAndIsFoundByItsIndex) {
+  looker_.Execute(
+      "ALTER TABLE t ADD COLUMN much BIGINT GENERATED ALWAYS AS (CASE WHEN a > 10 THEN a END) STORED, "
+      "ADD KEY by_much (much), DROP KEY by_a");
+  EXPECT_THAT(Committed("much"), ElementsAre("NULL", "20", "30"));
+  looker_.Execute("UPDATE t SET a = 5 WHERE id = 2");
+  looker_.Execute("INSERT INTO t (id, a) VALUES (4, 40)");
+  looker_.Execute("INSERT INTO t (id, a) VALUES (1, 11) ON DUPLICATE KEY UPDATE a = VALUES(a)");
+  EXPECT_THAT(Committed("much"), ElementsAre("11", "NULL", "30", "40"));
+  EXPECT_THAT(looker_.Query("SELECT id FROM t WHERE much = 40"), ElementsAre("4"));
+  EXPECT_THAT(looker_.Query("SELECT id FROM t WHERE much = 20"), ElementsAre());
+}
+
+TEST_F(ServerTest, AnIndexThatIsDroppedIsNotThere) {
+  EXPECT_THAT(looker_.Query("SELECT id FROM t FORCE INDEX (by_a) WHERE a = 20"), ElementsAre("2"));
+  looker_.Execute("ALTER TABLE t DROP KEY by_a");
+  EXPECT_THAT(looker_.session().Query("SELECT id FROM t FORCE INDEX (by_a) WHERE a = 20"),
+              HasCode(StatusCode::kInternal));
+  EXPECT_THAT(looker_.Query("SELECT id FROM t WHERE a = 20"), ElementsAre("2"));
+  EXPECT_THAT(looker_.Try("ALTER TABLE t DROP KEY by_a"), HasCode(StatusCode::kInternal));
+}
+
 TEST_F(ServerTest, BytesAreKeysLikeAnyOther) {
   looker_.Execute("CREATE TABLE bytes (k VARBINARY(10) NOT NULL, v BIGINT, PRIMARY KEY (k))");
   for (const std::string& key : {std::string("a\0b", 3), std::string("a"), std::string(), std::string("a\0", 2),

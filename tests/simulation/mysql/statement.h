@@ -87,6 +87,7 @@ struct Order {
 struct Source {
   std::string name;  // of the table; "": there is none
   std::string alias;
+  std::string forced_index;  // "": none. Whether it is there is all that is asked.
   std::optional<Expression> where;
   std::vector<Order> order;
   std::optional<Expression> limit;
@@ -144,6 +145,8 @@ struct Column {
   size_t length_max = 0;  // characters of kText, bytes of kBytes; 0: any
   bool not_null = false;
   std::optional<sql::Value> default_value;
+  // Computed of the row's other columns, whenever it is written.
+  std::optional<Expression> generated;
 };
 
 struct IndexSchema {
@@ -166,12 +169,13 @@ struct CreateIndex {
   IndexSchema index;
 };
 
-struct AddColumn {
-  CreateTable table;  // its name, and the one column
+struct AlterTable {
+  CreateTable added;  // the table's name, and what columns and indexes there are to be more
+  std::vector<std::string> dropped_indexes;
 };
 
 struct Statement {
-  std::variant<Select, Insert, Update, Delete, CreateTable, CreateIndex, AddColumn> what;
+  std::variant<Select, Insert, Update, Delete, CreateTable, CreateIndex, AlterTable> what;
   size_t parameters = 0;
 };
 

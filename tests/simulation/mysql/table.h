@@ -45,6 +45,7 @@ struct Index {
   std::string name;
   std::vector<size_t> columns;
   bool unique = false;
+  bool dropped = false;  // stays for the statements under way, and is not chosen any more
   // By the encoded columns, then the primary key. There is an entry for each version that a record has.
   absl::btree_map<std::string, Record*> entries;
 };
@@ -60,14 +61,18 @@ class Table {
 
   const std::string& name() const { return schema_.name; }
   const std::vector<Column>& columns() const { return schema_.columns; }
+  std::vector<Column>& columns() { return schema_.columns; }
   // columns().size() if there is none of that name.
   size_t FindColumn(const std::string& name) const;
   // The first is the primary one.
   const std::deque<Index>& indexes() const { return indexes_; }
   std::vector<Expression>& checks() { return schema_.checks; }
   absl::Status AddIndex(const IndexSchema& schema);
-  // Every row gets its default.
+  absl::StatusOr<Index*> FindIndex(const std::string& name);
+  // Every row gets its default; GenerateAll makes of it what is generated.
   absl::Status AddColumn(const Column& column);
+  absl::Status Generate(Values& row) const;
+  absl::Status GenerateAll();
 
   // The encoded primary key of a row; of a table without one, a new number.
   std::string KeyOf(const Values& row);

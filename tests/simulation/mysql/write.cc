@@ -90,6 +90,7 @@ absl::StatusOr<std::unique_ptr<Values>> Execution::MakeRow(const Insert& insert,
     }
   }
   SAGAMESH_RETURN_IF_ERROR(evaluator_.error());
+  SAGAMESH_RETURN_IF_ERROR(insert.table->Generate(*row));
   SAGAMESH_RETURN_IF_ERROR(CheckRow(*insert.table, *row));
   return row;
 }
@@ -159,6 +160,7 @@ absl::StatusOr<bool> Execution::Assign(const std::vector<Assignment>& assignment
   }
   evaluator_.Leave();
   SAGAMESH_RETURN_IF_ERROR(evaluator_.error());
+  SAGAMESH_RETURN_IF_ERROR(record.table.Generate(*next));
   for (const Index& index : record.table.indexes()) {
     if (index.unique && PrefixOf(index, *next) != PrefixOf(index, *record.latest())) {
       return absl::InternalError("a unique key is changed, which the simulated MySQL does not do");
