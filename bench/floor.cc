@@ -22,7 +22,8 @@ std::vector<FloorSaga> MakeSagas(int count, const std::vector<std::string>& skus
   for (FloorSaga& saga : sagas) {
     const uint64_t number = random.Next();
     saga.saga_id = MakeUuidV7(clock.Now(), random);
-    saga.order_id = MakeNameUuid("floor", saga.saga_id);
+    saga.order_id = MakeTimedNameUuid("floor", saga.saga_id);
+    saga.key_hash = MakeNameUuid("floor", saga.saga_id);
     saga.idempotency_key = absl::StrCat(absl::Hex(number, absl::kZeroPad16));
     saga.sku = skus[number % skus.size()];
   }

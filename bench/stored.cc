@@ -34,10 +34,10 @@ FloorSaga MakeStoredSaga(int64_t number, int64_t count, absl::Time end, const st
   const int64_t started_ms = absl::ToUnixMillis(end) - count + number;
   const auto spread = static_cast<uint64_t>((absl::uint128(number) << 64) / absl::uint128(count));
   return {.saga_id = absl::StrFormat("%08x-%04x-7000-8000-%012x", started_ms >> 16, started_ms & 0xffff, number),
-          .order_id = absl::StrFormat("%08x-%04x-8%03x-8000-%012x", spread >> 32, (spread >> 16) & 0xffff,
-                                      (spread >> 4) & 0xfff, number),
+          .order_id = absl::StrFormat("%08x-%04x-8000-8000-%012x", started_ms >> 16, started_ms & 0xffff, number),
           .idempotency_key = absl::StrCat(absl::Hex(number, absl::kZeroPad16)),
-          .sku = skus[number * skus.size() / count]};
+          .sku = skus[number * skus.size() / count],
+          .key_hash = absl::StrCat(absl::Hex(spread, absl::kZeroPad16), absl::Hex(number, absl::kZeroPad16))};
 }
 
 absl::Status StoreSagas(FloorDatabases& databases, int64_t count, std::vector<std::string> skus, Clock& clock) {

@@ -20,6 +20,7 @@ TEST(StoredSagas, AscendInAllTheirIds) {
     EXPECT_LT(last.saga_id, saga.saga_id);
     EXPECT_LT(last.order_id, saga.order_id);
     EXPECT_LT(last.idempotency_key, saga.idempotency_key);
+    EXPECT_LT(last.key_hash, saga.key_hash);
     EXPECT_LE(last.sku, saga.sku);
     last = saga;
   }
@@ -29,8 +30,8 @@ TEST(StoredSagas, HaveIdsAsLongAsRealOnesFromOneEndToTheOther) {
   const FloorSaga first = MakeStoredSaga(0, kCount, kEnd, kSkus);
   const FloorSaga last = MakeStoredSaga(kCount - 1, kCount, kEnd, kSkus);
   EXPECT_EQ(first.order_id.size(), 36);
-  EXPECT_EQ(first.order_id.substr(0, 2), "00");
-  EXPECT_EQ(last.order_id.substr(0, 2), "ff");
+  EXPECT_EQ(first.key_hash.substr(0, 2), "00");
+  EXPECT_EQ(last.key_hash.substr(0, 2), "ff");
   EXPECT_EQ(first.sku, "a");
   EXPECT_EQ(last.sku, "c");
   EXPECT_EQ(UuidV7Time(last.saga_id), kEnd - absl::Milliseconds(1));

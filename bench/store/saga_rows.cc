@@ -27,7 +27,7 @@ constexpr char kOwner[] = "01a20df6-deb7-77a5-a445-9849fe5a2d62";
 const int64_t kCustomerId = 1;
 
 sql::Blob Bytes(int size) { return {std::string(size, 'x')}; }
-// As long as a hash in hexadecimal, with the key's own order, which is random as a hash's is.
+// As long as a hash in hexadecimal.
 std::string Hash(const std::string& text) { return absl::StrCat(text, std::string(64 - text.size(), '0')); }
 
 template <typename Write>
@@ -102,7 +102,7 @@ class CoordinatorRows final : public SagaRows {
   absl::Status InsertKeys(sql::Connection& connection, const std::vector<FloorSaga>& sagas, int64_t now_ms) {
     std::vector<sql::Value> keys;
     for (const FloorSaga& saga : sagas) {
-      keys.insert(keys.end(), {Hash(saga.order_id), std::string(), std::string("process_order"), int64_t{2},
+      keys.insert(keys.end(), {Hash(saga.key_hash), std::string(), std::string("process_order"), int64_t{2},
                                saga.idempotency_key, Hash(saga.saga_id), saga.saga_id, kKeyClaimed, now_ms});
     }
     return sql::Insert(connection, "saga_keys",

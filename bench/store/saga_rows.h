@@ -21,6 +21,7 @@ struct FloorSaga {
   std::string order_id;
   std::string idempotency_key;
   std::string sku;
+  std::string key_hash;  // has its order; as many zeros as are missing come after it
 };
 
 // What one service writes to its own database, which it holds alone. Not thread-safe. Errors are the connection's.

@@ -31,7 +31,8 @@ class SagaRowsTest : public ::testing::TestWithParam<Engine> {
   // The first column of the first row.
   int64_t Number(const std::string& query) { return connection_->Query(query)->at(0).Int(0); }
 
-  const std::vector<FloorSaga> sagas_ = {{"s1", "o1", "k1", "a"}, {"s2", "o2", "k2", "b"}, {"s3", "o3", "k3", "a"}};
+  const std::vector<FloorSaga> sagas_ = {
+      {"s1", "o1", "k1", "a", "h1"}, {"s2", "o2", "k2", "b", "h2"}, {"s3", "o3", "k3", "a", "h3"}};
   SystemClock clock_;
   std::unique_ptr<sql::Database> database_ = GetParam().open(clock_);
   std::unique_ptr<sql::Connection> connection_ = *database_->Connect(sql::Access::kWrite);

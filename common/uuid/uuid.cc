@@ -56,4 +56,9 @@ std::string MakeNameUuid(absl::string_view space, absl::string_view name) {
   return Format(Sha256(absl::StrCat(space, absl::string_view("\0", 1), name)).substr(0, 16), 8);
 }
 
+std::string MakeTimedNameUuid(absl::string_view space, absl::string_view uuid_v7) {
+  constexpr size_t kTimeCharacters = 14;  // 48 bits in hexadecimal, and two dashes
+  return absl::StrCat(uuid_v7.substr(0, kTimeCharacters), MakeNameUuid(space, uuid_v7).substr(kTimeCharacters));
+}
+
 }  // namespace sagamesh

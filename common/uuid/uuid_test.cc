@@ -71,6 +71,13 @@ TEST(UuidTest, ANameUuidIsTheSameForTheSameNameAndOtherwiseAnother) {
 }
 
 // Stored data depends on it: an order id is derived so.
+TEST(UuidTest, ATimedNameUuidBeginsWithItsNamesTimeAndEndsAsTheUntimedOne) {
+  const std::string name = "01a20dd7-785a-7a69-8e09-450f03c120ba";
+  const std::string id = MakeTimedNameUuid("order", name);
+  EXPECT_EQ(id.substr(0, 15), "01a20dd7-785a-8");
+  EXPECT_EQ(id.substr(14), MakeNameUuid("order", name).substr(14));
+}
+
 TEST(UuidTest, ANameUuidIsMadeOfTheHashOfSpaceAndName) {
   std::string hex = Sha256Hex(std::string("order\0abc", 9));
   hex[12] = '8';

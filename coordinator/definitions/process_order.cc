@@ -35,7 +35,7 @@ absl::StatusOr<std::string> CreateOrderRequest(const MappingInput& from) {
   ProcessOrderRequest input;
   if (!input.ParseFromString(from.input)) return Malformed("input");
   ::orders::v1::CreateOrderRequest request;
-  request.set_order_id(OrderIdOf(from.saga_id));
+  request.set_order_id(OrderIdOf(from));
   request.set_customer_id(input.customer_id());
   for (const ProcessOrderRequest::Item& item : input.items()) {
     auto* line = request.add_items();
@@ -47,13 +47,13 @@ absl::StatusOr<std::string> CreateOrderRequest(const MappingInput& from) {
 
 absl::StatusOr<std::string> ConfirmOrderRequest(const MappingInput& from) {
   ::orders::v1::ConfirmOrderRequest request;
-  request.set_order_id(OrderIdOf(from.saga_id));
+  request.set_order_id(OrderIdOf(from));
   return SerializeDeterministic(request);
 }
 
 absl::StatusOr<std::string> CancelOrderRequest(const MappingInput& from) {
   ::orders::v1::CancelOrderRequest request;
-  request.set_order_id(OrderIdOf(from.saga_id));
+  request.set_order_id(OrderIdOf(from));
   return SerializeDeterministic(request);
 }
 
@@ -93,14 +93,17 @@ absl::StatusOr<std::string> CompensationOf(const google::protobuf::ServiceDescri
 
 }  // namespace
 
-std::string OrderIdOf(const std::string& saga_id) { return MakeNameUuid("process_order/order", saga_id); }
+std::string OrderIdOf(const MappingInput& from) {
+  constexpr char kSpace[] = "process_order/order";
+  return from.version == 1 ? MakeNameUuid(kSpace, from.saga_id) : MakeTimedNameUuid(kSpace, from.saga_id);
+}
 
 absl::StatusOr<engine::Definition> MakeProcessOrder() {
   const google::protobuf::ServiceDescriptor* orders =
       ::orders::v1::CreateOrderRequest::descriptor()->file()->FindServiceByName("OrdersService");
   engine::Definition definition;
   definition.name = "process_order";
-  definition.version = 1;
+  definition.version = 2;
   definition.input_type = ProcessOrderRequest::descriptor()->full_name();
   definition.output_type = ProcessOrderResponse::descriptor()->full_name();
   definition.canonicalize = Canonicalize;

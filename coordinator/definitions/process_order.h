@@ -12,8 +12,9 @@ namespace sagamesh::definitions {
 // options; the definition is refused (INTERNAL) if a step's method carries none.
 absl::StatusOr<engine::Definition> MakeProcessOrder();
 
-// The order's id, derived from the saga's, so that a step that is run again names the same order.
-std::string OrderIdOf(const std::string& saga_id);
+// The order's id, derived from the saga's, so that a step that is run again names the same order. From version 2 on it
+// begins with the saga's time: a database then finds new orders side by side, not all over its tables.
+std::string OrderIdOf(const engine::MappingInput& from);
 
 }  // namespace sagamesh::definitions
 

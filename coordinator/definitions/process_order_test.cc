@@ -63,13 +63,24 @@ TEST_F(ProcessOrderTest, BadInputIsRefusedWithItsFieldsName) {
 TEST_F(ProcessOrderTest, TheOrderIsNamedAfterTheSaga) {
   const std::string input = *Canonical(Request({{"a", 3}}));
   const std::vector<std::string> none;
-  ::orders::v1::CreateOrderRequest create;
-  ASSERT_TRUE(create.ParseFromString(*definition_.steps[0].request({"saga-1", input, none})));
-  ::orders::v1::CancelOrderRequest cancel;
-  ASSERT_TRUE(cancel.ParseFromString(*definition_.steps[1].compensation_request({"saga-1", input, none})));
-  EXPECT_EQ(create.order_id(), OrderIdOf("saga-1"));
-  EXPECT_EQ(cancel.order_id(), create.order_id());
-  EXPECT_NE(OrderIdOf("saga-2"), create.order_id());
+  const std::string saga_id = "01a20dd7-785a-7a69-8e09-450f03c120ba";
+  const std::string later_id = "01a20dd7-785b-7000-8000-000000000000";
+  const auto order_of = [&](const std::string& saga_id, uint32_t version) {
+    ::orders::v1::CreateOrderRequest create;
+    EXPECT_TRUE(create.ParseFromString(*definition_.steps[0].request({saga_id, input, none, version})));
+    ::orders::v1::ConfirmOrderRequest confirm;
+    EXPECT_TRUE(confirm.ParseFromString(*definition_.steps[1].request({saga_id, input, none, version})));
+    ::orders::v1::CancelOrderRequest cancel;
+    EXPECT_TRUE(cancel.ParseFromString(*definition_.steps[1].compensation_request({saga_id, input, none, version})));
+    EXPECT_EQ(confirm.order_id(), create.order_id());
+    EXPECT_EQ(cancel.order_id(), create.order_id());
+    return create.order_id();
+  };
+  // Sagas of both may be under way: these never change.
+  EXPECT_EQ(order_of(saga_id, 1), "d71d403b-7f05-8f67-ba69-e77260c34daf");
+  EXPECT_EQ(order_of(saga_id, 2), "01a20dd7-785a-8f67-ba69-e77260c34daf");
+  EXPECT_EQ(definition_.version, 2u);
+  EXPECT_LT(order_of(saga_id, 2), order_of(later_id, 2));
 }
 
 TEST_F(ProcessOrderTest, TheOutputIsTheConfirmedOrder) {

@@ -19,6 +19,7 @@ struct MappingInput {
   const std::string& saga_id;
   const std::string& input;                   // serialized input message
   const std::vector<std::string>& responses;  // serialized, of the steps that succeeded so far
+  uint32_t version;                           // of the definition when the saga began: up to its own
 };
 
 // Pure; makes serialized bytes. An error means a defect in the definition.
@@ -40,6 +41,8 @@ struct Step {
 // A saga as data: its steps run one after the other.
 struct Definition {
   std::string name;
+  // Raised when sagas that begin from now on are to go another way than those under way, which keep theirs. Sagas of a
+  // higher one are parked: a program that knows it has to end them.
   uint32_t version = 1;
   std::string input_type;  // full name of the message, "coordinator.v1.ProcessOrderRequest"
   std::string output_type;

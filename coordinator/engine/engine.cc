@@ -51,7 +51,9 @@ class Decider {
   void Write(Phase phase);
 
   CallContext StepContext(const std::string& step, SagaOp op, absl::Time deadline) const;
-  MappingInput Mappings() const { return {saga_.record.saga_id, saga_.record.input, saga_.responses}; }
+  MappingInput Mappings() const {
+    return {saga_.record.saga_id, saga_.record.input, saga_.responses, saga_.record.definition_version};
+  }
   absl::Duration Backoff(absl::Duration initial, absl::Duration max, int attempts) const;
   absl::Duration Age() const { return surroundings_.now - AgeBegins(saga_.record); }
   void Do(Action action) { actions_.push_back(std::move(action)); }

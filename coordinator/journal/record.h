@@ -10,7 +10,7 @@
 namespace sagamesh::journal {
 
 // The format that this program writes (StoredSaga.format).
-inline constexpr uint32_t kRecordFormat = 1;
+inline constexpr uint32_t kRecordFormat = 2;
 
 // The part of a saga that is no column of its row, as deterministic bytes.
 std::string EncodeRecord(const engine::SagaRecord& record);

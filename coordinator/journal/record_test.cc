@@ -126,6 +126,21 @@ TEST(RecordTest, TheGoldenRecordWithAHistoryIsReadable) {
   ExpectExampleWithHistory(record);
 }
 
+TEST(RecordTest, TheGoldenRecordOfFormat2IsReadable) {
+  SagaRecord record;
+  ASSERT_OK(DecodeRecord(Golden("record_v2.hex"), record))
+      << "the bytes now: " << absl::BytesToHexString(EncodeRecord(ExampleWithHistory()));
+  ExpectExample(record);
+  ExpectExampleWithHistory(record);
+}
+
+TEST(RecordTest, EarlierProgramsReadWhatIsOfADefinitionsFirstVersion) {
+  SagaRecord record = Example();
+  EXPECT_EQ(EncodeRecord(record)[1], 2);
+  record.definition_version = 1;
+  EXPECT_EQ(EncodeRecord(record)[1], 1);
+}
+
 TEST(RecordTest, WhatARecordHadBeforeItIsReadIsGone) {
   SagaRecord record = ExampleWithHistory();
   ASSERT_OK(DecodeRecord(Golden("record_v1.hex"), record));

@@ -50,9 +50,8 @@ absl::Status SaveUnseen(sql::Connection& connection, std::vector<sql::Value> val
   constexpr absl::string_view kIsAsKnown =
       "version = VALUES(version) - 1 AND epoch = VALUES(epoch) AND owner = VALUES(owner)";
   if (values.empty()) return absl::OkStatus();
-  SAGAMESH_ASSIGN_OR_RETURN(
-      const int64_t changes,
-      sql::UpsertIf(connection, "sagas", kIsAsKnown, kSagaColumnNames, kChanged, std::move(values)));
+  SAGAMESH_ASSIGN_OR_RETURN(const int64_t changes, sql::UpsertIf(connection, "sagas", kIsAsKnown, kSagaColumnNames,
+                                                                 kChanged, std::move(values)));
   if (changes == count || Planted(Bug::kUnseenWriteTrusted)) return absl::OkStatus();
   return absl::AlreadyExistsError("a saga is not as its owner last knew it");
 }

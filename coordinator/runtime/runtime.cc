@@ -111,7 +111,9 @@ void Runtime::Impl::Claim(Request request, StartCallback done) {
 
 void Runtime::Impl::Adopt(SagaRecord record, Recovering recovering) {
   const engine::Definition* definition = shared_.definitions.Find(record.definition);
-  if (definition == nullptr) return ParkUnknownDefinition(std::move(record));
+  if (definition == nullptr || definition->version < record.definition_version) {
+    return ParkUnknownDefinition(std::move(record));
+  }
   if (recovering != nullptr) shared_.metrics.Recovered();
   Shard& shard = ShardOf(record.saga_id);
   shard.loop().Post([shard = shard.shared_from_this(), record = std::move(record), definition,
@@ -120,10 +122,11 @@ void Runtime::Impl::Adopt(SagaRecord record, Recovering recovering) {
   });
 }
 
-// A row of a definition that this program does not know (a downgrade) never stops a start.
+// A row of a definition, or of a version of it, that this program does not know (a downgrade) never stops a start.
 void Runtime::Impl::ParkUnknownDefinition(SagaRecord record) {
   SagaRecord parked = record;
-  engine::Park(parked, "DEFINITION_UNKNOWN: " + record.definition, shared_.clock.Now());
+  engine::Park(parked, absl::StrCat("DEFINITION_UNKNOWN: ", record.definition, " ", record.definition_version),
+               shared_.clock.Now());
   shared_.journal.Write(std::move(parked), std::nullopt,
                         [self = shared_from_this(), record = std::move(record)](
                             absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord) mutable {

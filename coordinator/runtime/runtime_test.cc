@@ -79,9 +79,10 @@ class FakeSteps final : public rpc::StepCaller {
   std::map<std::string, std::vector<Reply>> held_;
 };
 
-engine::DefinitionSet TestDefinitions(const std::string& name) {
+engine::DefinitionSet TestDefinitions(const std::string& name, uint32_t version) {
   engine::Definition definition;
   definition.name = name;
+  definition.version = version;
   definition.input_type = "test.Input";
   definition.canonicalize = [](const std::string& input) -> absl::StatusOr<std::string> { return input; };
   definition.output = [](const engine::MappingInput& from) -> absl::StatusOr<std::string> {
@@ -107,13 +108,14 @@ engine::DefinitionSet TestDefinitions(const std::string& name) {
 // A coordinator without its gRPC edge, on a database file.
 class Coordinator {
  public:
-  Coordinator(const std::string& path, FakeSteps& steps, RuntimeOptions options, const std::string& definition)
+  Coordinator(const std::string& path, FakeSteps& steps, RuntimeOptions options, const std::string& definition,
+              uint32_t version)
       : database_(*sql::OpenDatabase("sqlite:" + path)),
         pool_(MakeThreadPool("workers", 3)),
         loop_a_(MakeThreadEventLoop("loop-a")),
         loop_b_(MakeThreadEventLoop("loop-b")),
         random_(MakeSystemRandom()),
-        definitions_(TestDefinitions(definition)),
+        definitions_(TestDefinitions(definition, version)),
         journal_({}, *database_, *pool_, clock_, *random_, registry_, [](auto, int64_t) {}),
         runtime_(options, definitions_, journal_, steps, {loop_a_.get(), loop_b_.get()}, clock_, *random_, registry_) {
     EXPECT_OK(journal_.Open());
@@ -156,7 +158,7 @@ class Coordinator {
   }
   std::optional<std::string> FindByKey(const std::string& key) {
     std::promise<std::optional<std::string>> promise;
-    journal_.List({.key = key}, [&promise](auto sagas) {
+    journal_.List({.key = journal::ListFilter::Key{key, "", {"test"}}}, [&promise](auto sagas) {
       promise.set_value(sagas->empty() ? std::nullopt : std::optional((*sagas)[0].saga_id));
     });
     return promise.get_future().get();
@@ -200,7 +202,7 @@ class RuntimeTest : public ::testing::Test {
   void Restart() {
     coordinator_.reset();
     steps_.LoseHeld();
-    coordinator_ = std::make_unique<Coordinator>(directory_ + "/journal.db", steps_, options_, definition_);
+    coordinator_ = std::make_unique<Coordinator>(directory_ + "/journal.db", steps_, options_, definition_, version_);
   }
   template <typename Condition>
   bool Eventually(Condition condition) {
@@ -216,6 +218,7 @@ class RuntimeTest : public ::testing::Test {
 
   std::string directory_;
   std::string definition_ = "test";
+  uint32_t version_ = 1;
   RuntimeOptions options_;
   FakeSteps steps_;
   std::unique_ptr<Coordinator> coordinator_;
@@ -541,12 +544,28 @@ TEST_F(CommandTest, ASagaOfAnUnknownDefinitionParksAgainUntilAProgramKnowsIt) {
   definition_ = "another";
   Restart();
   ASSERT_OK(coordinator_->Command(saga_id, kRetry));
-  const auto has_parked = [&] { return coordinator_->Get(saga_id).park_reason == "DEFINITION_UNKNOWN: test"; };
+  const auto has_parked = [&] { return coordinator_->Get(saga_id).park_reason == "DEFINITION_UNKNOWN: test 1"; };
   ASSERT_TRUE(Eventually(has_parked));
   definition_ = "test";
   Restart();
   ASSERT_OK(coordinator_->Command(saga_id, kRetry));
   EXPECT_TRUE(Eventually([&] { return coordinator_->Get(saga_id).phase == engine::Phase::kSucceeded; }));
+}
+
+TEST_F(CommandTest, ASagaOfALaterVersionParksUntilAProgramKnowsIt) {
+  version_ = 2;
+  Restart();
+  const std::string saga_id = Park();
+  steps_.Answer("S/b", std::string("ok"));
+  version_ = 1;
+  Restart();
+  ASSERT_OK(coordinator_->Command(saga_id, kRetry));
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Get(saga_id).park_reason == "DEFINITION_UNKNOWN: test 2"; }));
+  version_ = 3;
+  Restart();
+  ASSERT_OK(coordinator_->Command(saga_id, kRetry));
+  ASSERT_TRUE(Eventually([&] { return coordinator_->Get(saga_id).phase == engine::Phase::kSucceeded; }));
+  EXPECT_EQ(coordinator_->Get(saga_id).definition_version, 2u);
 }
 
 TEST_F(CommandTest, WhatIsRefusedIsCountedAndADrainingProcessTakesNone) {

@@ -105,22 +105,23 @@ void Shard::Happen(const std::string& saga_id, engine::Event event) {
 void Shard::CarryOut(const std::string& saga_id, engine::WriteJournal action) {
   if (action.record.phase == Phase::kCompensated) shared_.options.crash_at.Reached(crash_point::kCompensated);
   const uint64_t version = action.record.version;
-  shared_.journal.Write(
-      std::move(action.record), action.due,
-      OnLoop([saga_id, version, due = action.due](Shard& shard, absl::StatusOr<journal::WriteOutcome> outcome,
-                                                  SagaRecord record) {
-        if (shard.Holds(saga_id, version)) shard.Written(saga_id, due, std::move(outcome), std::move(record));
-      }));
+  shared_.journal.Write(std::move(action.record), action.due,
+                        OnLoop([saga_id, version, due = action.due](
+                                   Shard& shard, absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord record) {
+                          if (shard.Holds(saga_id, version))
+                            shard.Written(saga_id, due, std::move(outcome), std::move(record));
+                        }));
 }
 
 void Shard::Written(const std::string& saga_id, std::optional<absl::Time> due,
                     absl::StatusOr<journal::WriteOutcome> outcome, SagaRecord record) {
   if (!outcome.ok()) {
     // The journal is away; the write is guarded by the version, so that it may be tried until it is known.
-    loop_.PostAfter(kJournalRetryMax * shared_.random.NextDouble(),
-                    [self = shared_from_this(), saga_id, action = engine::WriteJournal{std::move(record), due}]() mutable {
-                      if (self->Holds(saga_id, action.record.version)) self->CarryOut(saga_id, std::move(action));
-                    });
+    loop_.PostAfter(
+        kJournalRetryMax * shared_.random.NextDouble(),
+        [self = shared_from_this(), saga_id, action = engine::WriteJournal{std::move(record), due}]() mutable {
+          if (self->Holds(saga_id, action.record.version)) self->CarryOut(saga_id, std::move(action));
+        });
     return;
   }
   if (*outcome == journal::WriteOutcome::kFenced) {

@@ -17,7 +17,7 @@ absl::StatusOr<std::string> ReserveRequest(const engine::MappingInput& from) {
   ::coordinator::v1::ProcessOrderRequest input;
   if (!input.ParseFromString(from.input)) return absl::InternalError("malformed input");
   ::customers::v1::ReserveStockRequest request;
-  request.set_order_id(definitions::OrderIdOf(from.saga_id));
+  request.set_order_id(definitions::OrderIdOf(from));
   request.set_customer_id(input.customer_id());
   for (const auto& item : input.items()) {
     auto* line = request.add_items();
@@ -29,7 +29,7 @@ absl::StatusOr<std::string> ReserveRequest(const engine::MappingInput& from) {
 
 absl::StatusOr<std::string> ReleaseRequest(const engine::MappingInput& from) {
   ::customers::v1::ReleaseReservationRequest request;
-  request.set_order_id(definitions::OrderIdOf(from.saga_id));
+  request.set_order_id(definitions::OrderIdOf(from));
   return SerializeDeterministic(request);
 }
 
