@@ -19,7 +19,7 @@ namespace {
 // How long a host may take to be connected to, and to say whether it can be written, before it counts as away.
 constexpr absl::Duration kAskTimeout = absl::Seconds(2);
 // A change of the schema may copy a table.
-constexpr absl::Duration kMigrationMax = absl::Hours(6);
+constexpr absl::Duration kMigrationMax = absl::Hours(1);
 
 std::vector<std::string> Names(const std::vector<MysqlHost>& hosts) {
   std::vector<std::string> names;

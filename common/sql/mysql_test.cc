@@ -367,8 +367,7 @@ TEST_P(MysqlTest, AMigrationMayTakeLongerThanAnAnswer) {
   const Migration slow{1, "slow", {}, {{"DO SLEEP(3)"}}};
   EXPECT_THAT(Migrate(*Connect(), {slow}), HasCode(StatusCode::kUnavailable));
   EXPECT_OK(Migrate(*database_, {slow}));
-  EXPECT_OK(Migrate(*database_, {slow}));
-  EXPECT_EQ(first_->Query("SELECT version FROM schema_version")->size(), 1u);
+  EXPECT_EQ(Connect()->Query("SELECT version FROM schema_version")->size(), 1u);
 }
 
 TEST_P(MysqlTest, ASchemaThatIsNewerThanTheProgramIsRefused) {

@@ -64,7 +64,7 @@ class Connection {
                                                  absl::Span<const Value> parameters = {}) = 0;
 };
 
-// kMigrate: as kWrite, and a statement may take hours.
+// kMigrate: as kWrite, and a statement may take an hour.
 enum class Access { kWrite, kRead, kMigrate };
 
 // Where connections come from. Thread-safe. Opening a database never fails because it is away: Connect does.

@@ -20,8 +20,8 @@ std::optional<absl::Time> UuidV7Time(absl::string_view uuid);
 // SHA-256("<space>\0<name>").
 std::string MakeNameUuid(absl::string_view space, absl::string_view name);
 
-// The same for a name that is a UUIDv7, beginning with its time: they sort as their names do, to the millisecond. The
-// first 74 bits of the hash are left.
+// The same for a name that is a UUIDv7, beginning with its time: they sort as their names do, to the millisecond. 74
+// bits of the hash are left.
 std::string MakeTimedNameUuid(absl::string_view space, absl::string_view uuid_v7);
 
 }  // namespace sagamesh

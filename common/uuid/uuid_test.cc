@@ -70,7 +70,7 @@ TEST(UuidTest, ANameUuidIsTheSameForTheSameNameAndOtherwiseAnother) {
   EXPECT_NE(MakeNameUuid("a", "bc"), MakeNameUuid("ab", "c"));
 }
 
-// Stored data depends on it: an order id is derived so.
+// Stored data depends on it: an order id of `process_order` 2 is derived so.
 TEST(UuidTest, ATimedNameUuidBeginsWithItsNamesTimeAndEndsAsTheUntimedOne) {
   const std::string name = "01a20dd7-785a-7a69-8e09-450f03c120ba";
   const std::string id = MakeTimedNameUuid("order", name);
@@ -78,6 +78,7 @@ TEST(UuidTest, ATimedNameUuidBeginsWithItsNamesTimeAndEndsAsTheUntimedOne) {
   EXPECT_EQ(id.substr(14), MakeNameUuid("order", name).substr(14));
 }
 
+// ... and here those of version 1 and of direct orders.
 TEST(UuidTest, ANameUuidIsMadeOfTheHashOfSpaceAndName) {
   std::string hex = Sha256Hex(std::string("order\0abc", 9));
   hex[12] = '8';

@@ -31,8 +31,9 @@ enum class LeaseState {
 
 class Replica;
 
-// The time of a transaction's changes, in ms: never less than an earlier one's. Taken while the transaction has its
-// locks, so that a row's time never goes back; kept until its changes are told. The replica outlives it.
+// The time of a transaction's changes, in ms: never less than an earlier one's. Taken while the transaction has locked
+// the rows that it looks at, so that a row's time never goes back: of a row that it does not look at, the owner knows
+// the time. Kept until its changes are told. The replica outlives it.
 class Stamp {
  public:
   explicit Stamp(Replica& replica);

@@ -31,7 +31,7 @@ engine::HistoryEntry DecodeHistoryEntry(const internal::StoredHistoryEntry& stor
 
 std::string EncodeRecord(const engine::SagaRecord& record) {
   internal::StoredSaga stored;
-  stored.set_format(record.definition_version > 1 ? kRecordFormat : 1);
+  stored.set_format(record.definition_version > 1 && !engine::IsFinal(record.phase) ? kRecordFormat : 1);
   stored.set_definition_version(record.definition_version);
   stored.set_principal(record.principal);
   stored.set_key_kind(static_cast<uint32_t>(record.key_kind));

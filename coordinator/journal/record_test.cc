@@ -134,9 +134,17 @@ TEST(RecordTest, TheGoldenRecordOfFormat2IsReadable) {
   ExpectExampleWithHistory(record);
 }
 
-TEST(RecordTest, EarlierProgramsReadWhatIsOfADefinitionsFirstVersion) {
+TEST(RecordTest, EarlierProgramsReadWhatHasEndedOrIsOfADefinitionsFirstVersion) {
   SagaRecord record = Example();
-  EXPECT_EQ(EncodeRecord(record)[1], 2);
+  for (const auto phase : {engine::Phase::kRunning, engine::Phase::kCompensating, engine::Phase::kParked}) {
+    record.phase = phase;
+    EXPECT_EQ(EncodeRecord(record)[1], 2);
+  }
+  for (const auto phase : {engine::Phase::kSucceeded, engine::Phase::kCompensated}) {
+    record.phase = phase;
+    EXPECT_EQ(EncodeRecord(record)[1], 1);
+  }
+  record.phase = engine::Phase::kRunning;
   record.definition_version = 1;
   EXPECT_EQ(EncodeRecord(record)[1], 1);
 }

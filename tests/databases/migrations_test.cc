@@ -28,6 +28,7 @@ using ::sagamesh::testing::Engine;
 using ::sagamesh::testing::HasCode;
 using ::sagamesh::testing::ServerEngines;
 using ::sagamesh::testing::SqliteEngine;
+using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 
 struct Schema {
@@ -61,6 +62,20 @@ class MigrationsTest : public ::testing::TestWithParam<std::tuple<Engine, Schema
     return columns;
   }
 
+  // "TABLE.INDEX", sorted, without those of primary keys.
+  static std::vector<std::string> Indexes(sql::Connection& connection) {
+    const auto rows =
+        connection.Query(connection.dialect() == sql::Dialect::kSqlite
+                             ? "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+                             : "SELECT DISTINCT table_name, index_name FROM information_schema.statistics "
+                               "WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY'");
+    EXPECT_OK(rows);
+    std::vector<std::string> indexes;
+    for (const sql::Row& row : *rows) indexes.push_back(absl::StrCat(row.Text(0), ".", row.Text(1)));
+    std::sort(indexes.begin(), indexes.end());
+    return indexes;
+  }
+
   // "VERSION NAME", as they were written.
   static std::vector<std::string> Versions(sql::Connection& connection) {
     const auto rows = connection.Query("SELECT version, name FROM schema_version ORDER BY version");
@@ -83,7 +98,7 @@ class MigrationsTest : public ::testing::TestWithParam<std::tuple<Engine, Schema
   std::unique_ptr<sql::Connection> connection_ = Connect();
 };
 
-TEST_P(MigrationsTest, EveryEngineComesToTheSameVersionAndColumns) {
+TEST_P(MigrationsTest, EveryEngineComesToTheSameVersionColumnsAndIndexes) {
   ASSERT_OK(sql::Migrate(*connection_, migrations_));
   EXPECT_THAT(Versions(*connection_), ElementsAreArray(WantedVersions()));
   const std::unique_ptr<sql::Database> sqlite = SqliteEngine().open(clock_);
@@ -91,14 +106,17 @@ TEST_P(MigrationsTest, EveryEngineComesToTheSameVersionAndColumns) {
   ASSERT_OK(model);
   ASSERT_OK(sql::Migrate(**model, migrations_));
   EXPECT_THAT(Columns(*connection_), ElementsAreArray(Columns(**model)));
+  EXPECT_THAT(Indexes(*connection_), ElementsAreArray(Indexes(**model)));
 }
 
 TEST_P(MigrationsTest, RunAgainTheyChangeNothing) {
   ASSERT_OK(sql::Migrate(*connection_, migrations_));
   const std::vector<std::string> columns = Columns(*connection_);
+  const std::vector<std::string> indexes = Indexes(*connection_);
   ASSERT_OK(sql::Migrate(*Connect(), migrations_));
   EXPECT_THAT(Versions(*connection_), ElementsAreArray(WantedVersions()));
   EXPECT_THAT(Columns(*connection_), ElementsAreArray(columns));
+  EXPECT_THAT(Indexes(*connection_), ElementsAreArray(indexes));
 }
 
 TEST_P(MigrationsTest, ASchemaThatIsNewerThanTheProgramIsRefusedByItsVersion) {
@@ -149,6 +167,7 @@ TEST_P(ServerMigrationsTest, OneThatWasCutShortAnywhereIsCompleted) {
   }
   ASSERT_OK(sql::Migrate(*connection_, migrations_));
   const std::vector<std::string> columns = Columns(*connection_);
+  const std::vector<std::string> indexes = Indexes(*connection_);
   for (size_t done = 1; done <= statements.size(); done++) {
     const std::unique_ptr<sql::Database> database = std::get<Engine>(GetParam()).open(clock_);
     const auto connection = database->Connect(sql::Access::kWrite);
@@ -157,10 +176,16 @@ TEST_P(ServerMigrationsTest, OneThatWasCutShortAnywhereIsCompleted) {
     ASSERT_OK(sql::Migrate(**connection, migrations_));
     EXPECT_THAT(Versions(**connection), ElementsAreArray(WantedVersions()));
     EXPECT_THAT(Columns(**connection), ElementsAreArray(columns));
+    EXPECT_THAT(Indexes(**connection), ElementsAreArray(indexes));
   }
 }
 
 class JournalMigrationsTest : public MigrationsTest {};
+
+TEST_P(JournalMigrationsTest, SagasThatEndWellAreInNoMoreIndexesThanTheyMust) {
+  ASSERT_OK(sql::Migrate(*connection_, migrations_));
+  EXPECT_THAT(Indexes(*connection_), ElementsAre("sagas.sagas_open", "sagas.sagas_unhappy", "sagas.sagas_updated"));
+}
 
 TEST_P(JournalMigrationsTest, WhatAnEarlierProgramStoredAndStoresIsFoundByItsPhase) {
   ASSERT_OK(sql::Migrate(*connection_, absl::MakeSpan(migrations_).first(3)));
