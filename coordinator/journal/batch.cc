@@ -186,7 +186,10 @@ void Batch::Apply(Operation& operation, WriteOperation& write) {
   write.outcome = WriteOutcome::kFenced;
   write.instead.reset();
   const auto found = sagas_.find(write.saga.saga_id);
-  if (found == sagas_.end()) return;
+  if (found == sagas_.end()) {
+    write.instead = write.saga;
+    return;
+  }
   SagaRow& saga = found->second;
   if (IsWritten(saga, write.saga)) {
     write.outcome = WriteOutcome::kWritten;

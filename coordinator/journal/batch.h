@@ -32,7 +32,8 @@ struct WriteOperation {
   SagaRecord saga;  // as it was last read, with the next state
   std::optional<absl::Time> due;
   WriteOutcome outcome = WriteOutcome::kFenced;
-  // What is there, where this run has written nothing; otherwise it is the last of the operation's changes.
+  // What is there, or of a saga that is gone what its owner knew, where this run has written nothing; otherwise it is
+  // the last of the operation's changes.
   std::optional<SagaRecord> instead;
 };
 struct LoadDueOperation {

@@ -55,17 +55,8 @@ absl::StatusOr<std::vector<SagaRecord>> QuerySagas(sql::Connection& connection, 
 
 // As the indexes find it: those that ended well are most, and are in none.
 absl::string_view PhaseCondition(Phase phase) {
-  switch (phase) {
-    case Phase::kRunning:
-      return "open_owner IS NOT NULL AND phase = ?";
-    case Phase::kSucceeded:
-      return "phase = ?";
-    case Phase::kCompensating:
-    case Phase::kParked:
-    case Phase::kCompensated:
-      return "unhappy_phase = ?";
-  }
-  return "phase = ?";
+  if (phase == Phase::kRunning) return "open_owner IS NOT NULL AND phase = ?";
+  return phase == Phase::kSucceeded ? "phase = ?" : "unhappy_phase = ?";
 }
 
 // Compensating or parked.
@@ -241,9 +232,8 @@ void Journal::Write(SagaRecord saga, std::optional<absl::Time> due,
                  [done = std::move(done)](absl::Status status, Operation& operation) mutable {
                    auto& write = std::get<WriteOperation>(operation.what);
                    if (!status.ok()) return done(std::move(status), std::move(write.saga));
-                   if (write.instead.has_value()) return done(write.outcome, *std::move(write.instead));
-                   const bool written = write.outcome == WriteOutcome::kWritten;
-                   done(write.outcome, std::move(written ? operation.changed.back() : write.saga));
+                   done(write.outcome,
+                        std::move(write.instead.has_value() ? *write.instead : operation.changed.back()));
                  });
 }
 

@@ -9,7 +9,7 @@
 
 namespace sagamesh::journal {
 
-// The format that this program writes (StoredSaga.format).
+// The highest format that this program reads and writes (StoredSaga.format).
 inline constexpr uint32_t kRecordFormat = 2;
 
 // The part of a saga that is no column of its row, as deterministic bytes.

@@ -49,31 +49,26 @@ class MigrationsTest : public ::testing::TestWithParam<std::tuple<Engine, Schema
     return *std::move(connection);
   }
 
-  // "TABLE.COLUMN", sorted.
-  static std::vector<std::string> Columns(sql::Connection& connection) {
-    const auto rows = connection.Query(
-        connection.dialect() == sql::Dialect::kSqlite
-            ? "SELECT t.name, c.name FROM sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'"
-            : "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()");
+  // "TABLE.NAME" of each row, sorted.
+  static std::vector<std::string> Names(sql::Connection& connection, absl::string_view on_sqlite,
+                                        absl::string_view on_servers) {
+    const auto rows = connection.Query(connection.dialect() == sql::Dialect::kSqlite ? on_sqlite : on_servers);
     EXPECT_OK(rows);
-    std::vector<std::string> columns;
-    for (const sql::Row& row : *rows) columns.push_back(absl::StrCat(row.Text(0), ".", row.Text(1)));
-    std::sort(columns.begin(), columns.end());
-    return columns;
+    std::vector<std::string> names;
+    for (const sql::Row& row : *rows) names.push_back(absl::StrCat(row.Text(0), ".", row.Text(1)));
+    std::sort(names.begin(), names.end());
+    return names;
   }
-
-  // "TABLE.INDEX", sorted, without those of primary keys.
+  static std::vector<std::string> Columns(sql::Connection& connection) {
+    return Names(connection,
+                 "SELECT t.name, c.name FROM sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'",
+                 "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()");
+  }
+  // Without those of primary keys.
   static std::vector<std::string> Indexes(sql::Connection& connection) {
-    const auto rows =
-        connection.Query(connection.dialect() == sql::Dialect::kSqlite
-                             ? "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-                             : "SELECT DISTINCT table_name, index_name FROM information_schema.statistics "
-                               "WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY'");
-    EXPECT_OK(rows);
-    std::vector<std::string> indexes;
-    for (const sql::Row& row : *rows) indexes.push_back(absl::StrCat(row.Text(0), ".", row.Text(1)));
-    std::sort(indexes.begin(), indexes.end());
-    return indexes;
+    return Names(connection, "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+                 "SELECT DISTINCT table_name, index_name FROM information_schema.statistics "
+                 "WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY'");
   }
 
   // "VERSION NAME", as they were written.
