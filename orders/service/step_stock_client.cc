@@ -4,15 +4,36 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status/error.h"
+#include "orders/domain/errors.h"
 
 namespace sagamesh::orders {
+namespace {
+
+// What gRPC's client says instead of a service that is away or silent has no ErrorInfo, and tells addresses.
+absl::Status Named(absl::Status status) {
+  if (!GetReason(status).empty()) return status;
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kCancelled:  // by a service that is shutting down
+      return MakeError(absl::StatusCode::kUnavailable, {error::kDomain, "BACKEND_UNAVAILABLE"},
+                       "customers, which keeps the stock, is unavailable");
+    case absl::StatusCode::kDeadlineExceeded:
+      return MakeError(status.code(), {error::kDomain, "BACKEND_TIMEOUT"},
+                       "customers, which keeps the stock, did not answer in time");
+    default:
+      return status;
+  }
+}
+
+}  // namespace
 
 template <typename Request, typename Response>
 void StepStockClient::Call(const char* method, const CallContext& context, const Request& request,
                            Done<Response> done) {
   step_caller_.Call(absl::StrCat(kStockService, "/", method), request.SerializeAsString(), context,
                     [done = std::move(done)](absl::StatusOr<std::string> reply) mutable {
-                      if (!reply.ok()) return done(reply.status(), {});
+                      if (!reply.ok()) return done(Named(reply.status()), {});
                       Response response;
                       if (!response.ParseFromString(*reply)) {
                         return done(absl::InternalError("the stock's answer is none"), {});
