@@ -25,15 +25,20 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
 ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
-ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls and sagas under way");
+ABSL_FLAG(sagamesh::NotNegative<absl::Duration>, grace, absl::Seconds(10),
+          "how long a shutdown waits for calls and sagas under way");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
 ABSL_FLAG(std::string, participants, "orders.v1.OrdersService=127.0.0.1:50052",
           "SERVICE=TARGET[,TARGET...],...: who is called, and where");
-ABSL_FLAG(absl::Duration, content_key_window, absl::Hours(24), "how long a repeated request without a key is replayed");
-ABSL_FLAG(absl::Duration, compensation_wait, absl::Seconds(5), "how long a caller waits for a compensation to end");
-ABSL_FLAG(int, stuck_after, 10, "failed attempts of a compensation after which its saga counts as stuck");
-ABSL_FLAG(int, max_inflight_sagas, 10'000, "more are refused");
-ABSL_FLAG(absl::Duration, participant_retention, absl::Hours(168), "the participants' --barrier-retention");
+ABSL_FLAG(sagamesh::Positive<absl::Duration>, content_key_window, absl::Hours(24),
+          "how long a repeated request without a key is replayed");
+ABSL_FLAG(sagamesh::NotNegative<absl::Duration>, compensation_wait, absl::Seconds(5),
+          "how long a caller waits for a compensation to end");
+ABSL_FLAG(sagamesh::Positive<int>, stuck_after, 10,
+          "failed attempts of a compensation after which its saga counts as stuck");
+ABSL_FLAG(sagamesh::Positive<int>, max_inflight_sagas, 10'000, "more are refused");
+ABSL_FLAG(sagamesh::Positive<absl::Duration>, participant_retention, absl::Hours(168),
+          "the participants' --barrier-retention");
 
 namespace {
 
@@ -70,9 +75,6 @@ absl::StatusOr<sagamesh::coordinator::EnvironmentOptions> ReadOptions() {
   options.runtime.engine.unfinished_max = absl::GetFlag(FLAGS_participant_retention) / 2;
   SAGAMESH_ASSIGN_OR_RETURN(options.participants,
                             sagamesh::rpc::ParseTargets("participants", absl::GetFlag(FLAGS_participants)));
-  if (options.runtime.max_inflight_sagas < 1)
-    return absl::InvalidArgumentError("--max-inflight-sagas must be positive");
-  if (absl::GetFlag(FLAGS_stuck_after) < 1) return absl::InvalidArgumentError("--stuck-after must be positive");
   return options;
 }
 

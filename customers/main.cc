@@ -14,10 +14,12 @@ ABSL_FLAG(int, db_writers, 2, "on a database server: how many connections commit
 ABSL_FLAG(std::string, metrics, "", "Prometheus address, HOST:PORT; empty: off");
 ABSL_FLAG(bool, enable_fault_injection, false, "obey fault headers");
 ABSL_FLAG(std::string, crash_at, "", "die at this point of the code, with --enable-fault-injection; empty: nowhere");
-ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "how long a shutdown waits for calls under way");
+ABSL_FLAG(sagamesh::NotNegative<absl::Duration>, grace, absl::Seconds(10),
+          "how long a shutdown waits for calls under way");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
 ABSL_FLAG(bool, seed_demo, false, "add the demo data that is missing");
-ABSL_FLAG(absl::Duration, barrier_retention, absl::Hours(168), "how long a saga's calls are remembered");
+ABSL_FLAG(sagamesh::Positive<absl::Duration>, barrier_retention, absl::Hours(168),
+          "how long a saga's calls are remembered");
 
 int main(int argc, char** argv) {
   sagamesh::rpc::BlockTerminationSignals();

@@ -1,11 +1,40 @@
 #ifndef SAGAMESH_COMMON_FLAGS_FLAGS_H_
 #define SAGAMESH_COMMON_FLAGS_FLAGS_H_
 
+#include <string>
+
+#include "absl/flags/marshalling.h"
+#include "absl/strings/string_view.h"
+
 namespace sagamesh {
 
 // Parses the command line by absl flags, taking --some-flag for --some_flag. Ends the process with a message and code 1
 // on an unknown flag, a bad value or a positional argument.
 void ParseFlags(int argc, char** argv, const char* usage);
+
+// The type of a flag whose value is a T that is not below zero, or (Positive) above it; any other is a bad value.
+template <typename T, bool kZeroToo>
+class AtLeastZero {
+ public:
+  constexpr AtLeastZero(T value) : value_(value) {}
+  constexpr operator T() const { return value_; }
+
+  friend bool AbslParseFlag(absl::string_view text, AtLeastZero* flag, std::string* error) {
+    if (!absl::ParseFlag(text, &flag->value_, error)) return false;
+    if (flag->value_ > T{} || (kZeroToo && flag->value_ == T{})) return true;
+    *error = kZeroToo ? "must not be negative" : "must be positive";
+    return false;
+  }
+  friend std::string AbslUnparseFlag(const AtLeastZero& flag) { return absl::UnparseFlag(flag.value_); }
+
+ private:
+  T value_;
+};
+
+template <typename T>
+using Positive = AtLeastZero<T, false>;
+template <typename T>
+using NotNegative = AtLeastZero<T, true>;
 
 }  // namespace sagamesh
 

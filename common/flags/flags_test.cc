@@ -10,6 +10,8 @@
 
 ABSL_FLAG(std::string, test_text, "", "A flag whose name has two words.");
 ABSL_FLAG(absl::Duration, test_wait, absl::Seconds(10), "A duration.");
+ABSL_FLAG(sagamesh::Positive<absl::Duration>, test_retention, absl::Hours(1), "A duration above zero.");
+ABSL_FLAG(sagamesh::NotNegative<int>, test_count, 3, "A count.");
 
 namespace sagamesh {
 namespace {
@@ -24,8 +26,9 @@ void Parse(std::vector<std::string> arguments) {
 
 void ParseAndPrint(std::vector<std::string> arguments) {
   Parse(std::move(arguments));
-  std::fprintf(stderr, "text=%s wait=%s\n", absl::GetFlag(FLAGS_test_text).c_str(),
-               absl::FormatDuration(absl::GetFlag(FLAGS_test_wait)).c_str());
+  std::fprintf(stderr, "text=%s wait=%s retention=%s count=%d\n", absl::GetFlag(FLAGS_test_text).c_str(),
+               absl::FormatDuration(absl::GetFlag(FLAGS_test_wait)).c_str(),
+               absl::FormatDuration(absl::GetFlag(FLAGS_test_retention)).c_str(), int{absl::GetFlag(FLAGS_test_count)});
   std::exit(0);
 }
 
@@ -43,6 +46,17 @@ TEST(FlagsDeathTest, AnUnknownFlagEndsTheProcessAndIsNamed) {
 
 TEST(FlagsDeathTest, ABadValueEndsTheProcessAndIsNamed) {
   EXPECT_EXIT(Parse({"--test-wait=soon"}), ::testing::ExitedWithCode(1), "soon");
+}
+
+TEST(FlagsDeathTest, AValueBelowWhatItsTypeAllowsIsABadOne) {
+  EXPECT_EXIT(Parse({"--test-retention=0"}), ::testing::ExitedWithCode(1), "test_retention.*must be positive");
+  EXPECT_EXIT(Parse({"--test-retention=-1ns"}), ::testing::ExitedWithCode(1), "test_retention.*must be positive");
+  EXPECT_EXIT(Parse({"--test-retention=soon"}), ::testing::ExitedWithCode(1),
+              "test_retention.*soon|soon.*test_retention");
+  EXPECT_EXIT(Parse({"--test-count=-1"}), ::testing::ExitedWithCode(1), "test_count.*must not be negative");
+  EXPECT_EXIT(ParseAndPrint({}), ::testing::ExitedWithCode(0), "retention=1h count=3");
+  EXPECT_EXIT(ParseAndPrint({"--test-retention=1ns", "--test-count=0"}), ::testing::ExitedWithCode(0),
+              "retention=1ns count=0");
 }
 
 TEST(FlagsDeathTest, APositionalArgumentEndsTheProcessAndIsNamed) {

@@ -176,8 +176,17 @@ def test_a_shutdown_sends_callers_away_before_its_grace_is_over_and_their_saga_g
 
 
 def test_a_bad_flag_is_a_clear_message(tmp_path):
-    for args, word in ((["--db=nowhere"], "sqlite:PATH"), (["--no-such-flag=1"], "no-such-flag"),
-                       (["--customers=127.0.0.1:1,customers:1"], "--customers")):
-        command = [Stack(tmp_path).command("orders")[0], "--listen=127.0.0.1:0", *args]
+    for service, flag, word in (
+            ("orders", "--db=nowhere", "sqlite:PATH"),
+            ("orders", "--no-such-flag=1", "no-such-flag"),
+            ("orders", "--customers=127.0.0.1:1,customers:1", "--customers"),
+            ("orders", "--sweep-interval=0", "must be positive"),
+            ("customers", "--barrier-retention=0", "must be positive"),
+            ("customers", "--grace=-1s", "must not be negative"),
+            ("coordinator", "--stuck-after=0", "must be positive"),
+            ("coordinator", "--content-key-window=-1h", "must be positive"),
+            ("coordinator", f"--replica={'r' * 256}", "--replica"),
+            ("coordinator", "--replica=a\x01b", "--replica")):
+        command = [Stack(tmp_path).command(service)[0], "--listen=127.0.0.1:0", f"--db=sqlite:{tmp_path}/db", flag]
         result = subprocess.run(command, capture_output=True, text=True, timeout=20)
-        assert result.returncode != 0 and word.replace("-", "_") in result.stderr.replace("-", "_")
+        assert result.returncode == 1 and word.replace("-", "_") in result.stderr.replace("-", "_"), (flag, result)
