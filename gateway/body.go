@@ -80,7 +80,7 @@ func readLimited(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 func checkContentType(header http.Header) error {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return unsupportedMediaType(fmt.Sprintf("Content-Encoding %q is not supported", encoding))
+		return unsupportedMediaType(fmt.Sprintf("Content-Encoding %q is not supported", truncate(encoding, problemRunesMax)))
 	}
 	contentType := header.Get("Content-Type")
 	if contentType == "" {
@@ -89,7 +89,8 @@ func checkContentType(header http.Header) error {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	charset, hasCharset := params["charset"]
 	if err != nil || mediaType != "application/json" || (hasCharset && !strings.EqualFold(charset, "utf-8")) {
-		return unsupportedMediaType(fmt.Sprintf("Content-Type %q is not supported; send application/json", contentType))
+		return unsupportedMediaType(fmt.Sprintf("Content-Type %q is not supported; send application/json",
+			truncate(contentType, problemRunesMax)))
 	}
 	return nil
 }

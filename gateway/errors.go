@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -132,11 +134,38 @@ func completeStatus(title string, st *status.Status) *status.Status {
 		reason = "BACKEND_TIMEOUT"
 		message = fmt.Sprintf("the service behind the %s did not answer within %v", title, callTimeout)
 	case codes.InvalidArgument:
-		reason = "INVALID_REQUEST"
+		return status.Convert(badParameter(message))
+	case codes.Internal, codes.Unknown, codes.DataLoss, codes.ResourceExhausted: // of the transport, in its own words
+		slog.Error("a call failed", "api", title, "error", st.Err())
+		return newStatus(codes.Internal, "BACKEND_FAILED", "the call to the service behind the "+title+" failed")
 	}
 	completed := newStatus(st.Code(), reason, message).Proto()
 	completed.Details = append(completed.Details, st.Proto().GetDetails()...)
 	return status.FromProto(completed)
+}
+
+// What the generated gateway says of a parameter of the path or the query that it cannot take: which, and why.
+var parameterPattern = regexp.MustCompile(
+	`(?s)^(?:parsing field "([^"]+)"|too many values for field "([^"]+)"|type mismatch, parameter: ([^,]+), error): (.*)$`)
+
+// badParameter is the 400 for such a parameter, in our words.
+func badParameter(message string) error {
+	found := parameterPattern.FindStringSubmatch(message)
+	if found == nil {
+		return newStatus(codes.InvalidArgument, "INVALID_REQUEST", truncate(message, problemRunesMax)).Err()
+	}
+	name, problem := found[1]+found[2]+found[3], truncate(found[4], problemRunesMax)
+	switch {
+	case found[2] != "":
+		problem = "is given more than once"
+	case strings.Contains(found[4], "strconv.ParseBool"):
+		problem = "must be true or false"
+	case strings.HasSuffix(found[4], strconv.ErrRange.Error()):
+		problem = "is out of range"
+	case strings.Contains(found[4], "strconv.Parse"):
+		problem = "must be a whole number"
+	}
+	return badRequest(name, name+": "+problem)
 }
 
 func errorInfo(st *status.Status) *errdetails.ErrorInfo {

@@ -117,6 +117,20 @@ func TestAnErrorWithoutErrorInfoGetsOne(t *testing.T) {
 	}
 }
 
+func TestWhatTheTransportSaysIsNotTold(t *testing.T) {
+	f := startFake(t)
+	url := startFace(t, ordersFace, f.target, false) + "/orders"
+	for _, c := range []codes.Code{codes.Internal, codes.Unknown, codes.DataLoss, codes.ResourceExhausted} {
+		f.fails(status.Error(c, "10.1.2.3:50052 sent more than 33554432 bytes"))
+		got := get(t, url)
+		checkErrorBody(t, got, "BACKEND_FAILED")
+		if got.status != http.StatusInternalServerError || strings.Contains(got.body, "10.1.2.3") ||
+			!strings.Contains(got.body, `"code":13,"message":"the call to the service behind the Orders API failed"`) {
+			t.Errorf("%v: got %d %s", c, got.status, got.body)
+		}
+	}
+}
+
 func TestACallThatAServiceCutsOffAtItsShutdownIs503(t *testing.T) {
 	f := startFake(t)
 	url := startFace(t, ordersFace, f.target, false) + "/orders"

@@ -12,8 +12,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// headerValueMax is the most characters that a forwarded header may have.
-const headerValueMax = 255
+const (
+	// headerValueMax is the most characters that a forwarded header may have.
+	headerValueMax = 255
+	// traceMax is the most characters that each header of a trace may have: as many as the services take. W3C asks that
+	// at least so many of a tracestate be passed on; a longer one must break no call.
+	traceMax = 512
+)
 
 // faultHeaders are forwarded only where fault injection is enabled.
 var faultHeaders = []string{
@@ -83,11 +88,11 @@ func readFaults(header http.Header, faults bool, md metadata.MD) error {
 
 func readTraceContext(header http.Header, md metadata.MD) {
 	parents := header.Values("traceparent")
-	if len(parents) != 1 || !traceparentPattern.MatchString(parents[0]) {
+	if len(parents) != 1 || len(parents[0]) > traceMax || !traceparentPattern.MatchString(parents[0]) {
 		return
 	}
 	md.Set("traceparent", parents[0])
-	if state := strings.Join(header.Values("tracestate"), ","); state != "" && isPrintable(state) {
+	if state := strings.Join(header.Values("tracestate"), ","); state != "" && len(state) <= traceMax && isPrintable(state) {
 		md.Set("tracestate", state)
 	}
 }

@@ -160,6 +160,7 @@ func TestAMalformedTraceIsNotForwarded(t *testing.T) {
 		headers("traceparent", traceparent, "traceparent", traceparent),
 		headers("traceparent", strings.ToUpper(traceparent)),
 		headers("tracestate", "a=1"),
+		headers("traceparent", traceparent+"-"+strings.Repeat("x", 10_000), "tracestate", "a=1"),
 	} {
 		if got := send(t, exchange{method: "POST", url: url, body: goodOrder, header: h}); got.status != http.StatusOK {
 			t.Errorf("%q: got %d %s", h, got.status, got.body)
@@ -173,6 +174,12 @@ func TestAMalformedTraceIsNotForwarded(t *testing.T) {
 		header: headers("traceparent", traceparent, "tracestate", "a=1", "tracestate", "b=2")})
 	if state := f.onlyCall(t).metadata.Get("tracestate"); !slices.Equal(state, []string{"a=1,b=2"}) {
 		t.Errorf("tracestate %q", state)
+	}
+	send(t, exchange{method: "POST", url: url, body: goodOrder,
+		header: headers("traceparent", traceparent, "tracestate", "a="+strings.Repeat("x", 10_000))})
+	md := f.onlyCall(t).metadata
+	if !slices.Equal(md.Get("traceparent"), []string{traceparent}) || len(md.Get("tracestate")) != 0 {
+		t.Errorf("%v of a long tracestate was forwarded", md)
 	}
 }
 

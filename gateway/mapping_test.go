@@ -249,6 +249,43 @@ func TestRoutingErrorsHaveTheErrorBody(t *testing.T) {
 	}
 }
 
+func TestAParameterThatIsNoneOfItsTypeIsNamedInOurWords(t *testing.T) {
+	f := startFake(t)
+	url := startFace(t, ordersFace, f.target, false)
+	customers := startFace(t, customersFace, f.target, false)
+	coordinator := startFace(t, coordinatorFace, f.target, false)
+	long := strings.Repeat("x", 5_000)
+	for _, c := range []struct{ url, field, message string }{
+		{url + "/orders?customer_id=x", "customer_id", "customer_id: must be a whole number"},
+		{url + "/orders?page_size=1.5", "page_size", "page_size: must be a whole number"},
+		{url + "/orders?page_size=" + long, "page_size", "page_size: must be a whole number"},
+		{url + "/orders?customer_id=-1", "customer_id", "customer_id: must be a whole number"},
+		{url + "/orders?customer_id=4294967296", "customer_id", "customer_id: is out of range"},
+		{url + "/orders?customer_id=1&customer_id=2", "customer_id", "customer_id: is given more than once"},
+		{url + "/orders?status=WRONG", "status", `status: \"WRONG\" is not a valid value`},
+		{customers + "/customers/abc", "customer_id", "customer_id: must be a whole number"},
+		{coordinator + "/v1/sagas?stuck=perhaps", "stuck", "stuck: must be true or false"},
+		{url + "/orders?custommer_id=1", "custommer_id", `unknown query parameter \"custommer_id\"`},
+	} {
+		got := get(t, c.url)
+		checkErrorBody(t, got, "INVALID_REQUEST")
+		violation := `{"field":"` + c.field + `","description":"` + c.message
+		if got.status != 400 || !strings.Contains(got.body, `"message":"`+c.message) || !strings.Contains(got.body, violation) {
+			t.Errorf("%.100s: got %d %s", c.url, got.status, got.body)
+		}
+		f.noCall(t)
+	}
+	for _, path := range []string{"/orders?status=" + long, "/orders?" + long + "=1", "/orders?status=A&status=" + long,
+		"/orders?page_token=%zz" + long, "/" + long} {
+		if got := get(t, url+path); len(got.body) > 1_500 {
+			t.Errorf("%.30s: a body of %d bytes repeats what was sent", path, len(got.body))
+		}
+	}
+	if got := post(t, url+"/orders", "{}", "Content-Type", long); got.status != 415 || len(got.body) > 1_500 {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
 // checkErrorBody tells whether a body has exactly the three documented members, compact, and one ErrorInfo.
 func checkErrorBody(t *testing.T, got answer, reason string) {
 	t.Helper()

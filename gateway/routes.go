@@ -133,11 +133,12 @@ func (rt route) checkURL(r *http.Request) error {
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return badRequest("query", "malformed query: "+err.Error())
+		return badRequest("query", "malformed query: "+truncate(err.Error(), problemRunesMax))
 	}
 	for name, list := range values {
 		if !rt.query[name] {
-			return badRequest(name, "unknown query parameter "+strconv.Quote(name))
+			shown := truncate(name, problemRunesMax)
+			return badRequest(shown, "unknown query parameter "+strconv.Quote(shown))
 		}
 		for _, value := range list {
 			if !utf8.ValidString(value) {

@@ -63,7 +63,8 @@ absl::Status CheckFences(BarrierRow& row, const BarrierCall& call, absl::Time no
                    "the saga is older than what this participant remembers");
   }
   if (*call.saga_started > now + kFutureMax) {
-    return Refusal(call, absl::StatusCode::kInvalidArgument, "SAGA_ID_INVALID", "saga-id: lies in the future");
+    return Refusal(call, absl::StatusCode::kUnavailable, "SAGA_IN_THE_FUTURE",
+                   "saga-id: lies in the future; the clocks differ, or the id was not made by a coordinator");
   }
   if (call.epoch < row.epoch && !Planted(Bug::kLowerEpochTaken)) {
     return WithErrorMetadata(Refusal(call, absl::StatusCode::kAborted, "STALE_EPOCH",

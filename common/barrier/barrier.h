@@ -89,7 +89,7 @@ struct BarrierEnd {
 
 // Pure. What ends the call without its being decided; nullopt: it goes on. Raises the row's epoch and sets its mark as
 // the call asks. Refusals: ABORTED STALE_EPOCH (before any stored result; its metadata has highest_epoch),
-// FAILED_PRECONDITION TOO_OLD, INVALID_ARGUMENT SAGA_ID_INVALID (a saga from the future), ABORTED ALREADY_COMPENSATED
+// FAILED_PRECONDITION TOO_OLD, UNAVAILABLE SAGA_IN_THE_FUTURE, ABORTED ALREADY_COMPENSATED
 // (an action after the mark), INVALID_ARGUMENT IDEMPOTENCY_KEY_REUSED (another payload).
 std::optional<BarrierEnd> CheckBarrier(BarrierRow& row, const BarrierCall& call, absl::Time now,
                                        absl::Duration retention);

@@ -25,7 +25,7 @@ class AtLeastZero {
     *error = kZeroToo ? "must not be negative" : "must be positive";
     return false;
   }
-  friend std::string AbslUnparseFlag(const AtLeastZero& flag) { return absl::UnparseFlag(flag.value_); }
+  friend std::string AbslUnparseFlag(const AtLeastZero& flag) { return absl::UnparseFlag<T>(flag.value_); }
 
  private:
   T value_;

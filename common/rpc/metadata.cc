@@ -66,8 +66,7 @@ class Reader {
 
   void Refuse(absl::string_view reason, absl::string_view name, absl::string_view what) {
     if (!error_.ok()) return;
-    error_ = MakeError(absl::StatusCode::kInvalidArgument, {domain_, reason}, absl::StrCat(name, ": ", what),
-                       {{"field", std::string(name)}});
+    error_ = InvalidField(domain_, name, what, reason);
   }
 
   const absl::Status& error() const { return error_; }

@@ -34,6 +34,7 @@ class MetadataTest : public ::testing::Test {
     const absl::Status status = Send(entries);
     EXPECT_THAT(status, IsError(absl::StatusCode::kInvalidArgument, reason));
     EXPECT_THAT(std::string(status.message()), StartsWith(field + ": "));
+    EXPECT_TRUE(status.GetPayload("type.googleapis.com/google.rpc.BadRequest").has_value());
     EXPECT_FALSE(seen_.has_value());
   }
 

@@ -27,8 +27,7 @@ bool IsPrintable(absl::string_view text, size_t characters_max) {
 
 absl::StatusOr<CallContext> ReadStepContext(absl::string_view domain, const StepContext& context, absl::Time now) {
   const auto refuse = [domain](absl::string_view field, absl::string_view what) {
-    return MakeError(absl::StatusCode::kInvalidArgument, {domain, "SAGA_CONTEXT_INVALID"},
-                     absl::StrCat(field, ": ", what), {{"field", std::string(field)}});
+    return InvalidField(domain, field, what, "SAGA_CONTEXT_INVALID");
   };
   if (!UuidV7Time(context.saga_id()).has_value()) return refuse("saga_id", "must be a UUIDv7");
   if (!IsPrintable(context.step(), kStepCharactersMax)) {

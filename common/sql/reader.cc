@@ -57,7 +57,7 @@ void Reader::Submit(Query query) {
     }
   }
   if (session == nullptr) {
-    return query(Overloaded({state_->options.domain, "READ_QUEUE_FULL"},
+    return query(Overloaded({state_->options.domain, "QUEUE_FULL"},
                             absl::StrCat(state_->options.max_queued, " queries wait already"), absl::Seconds(1)));
   }
   state_->pool.Post([state = state_, session = std::move(session)]() mutable { state->Drain(std::move(session)); });

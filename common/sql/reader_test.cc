@@ -20,6 +20,7 @@ namespace {
 using ::absl::StatusCode;
 using ::sagamesh::testing::FakeClock;
 using ::sagamesh::testing::HasCode;
+using ::sagamesh::testing::IsError;
 using ::sagamesh::testing::ManualPool;
 using ::sagamesh::testing::ScriptedDatabase;
 using ::sagamesh::testing::TempDir;
@@ -55,7 +56,7 @@ TEST_F(ReaderTest, AFullQueueIsToldAtOnceWithWhenToComeBack) {
   Reader reader({"test", 1, 2}, *database_, pool_, clock_);
   for (int i = 0; i < 3; i++) reader.Submit(Note());
   ASSERT_EQ(answers_.size(), 1u);
-  EXPECT_THAT(answers_[0], HasCode(StatusCode::kResourceExhausted));
+  EXPECT_THAT(answers_[0], IsError(StatusCode::kResourceExhausted, "QUEUE_FULL"));
   EXPECT_TRUE(answers_[0].GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value());
 }
 

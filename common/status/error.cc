@@ -33,8 +33,9 @@ absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_v
   return status;
 }
 
-absl::Status InvalidField(absl::string_view domain, absl::string_view field, absl::string_view description) {
-  absl::Status status = MakeError(absl::StatusCode::kInvalidArgument, {domain, "INVALID_FIELD"},
+absl::Status InvalidField(absl::string_view domain, absl::string_view field, absl::string_view description,
+                          absl::string_view reason) {
+  absl::Status status = MakeError(absl::StatusCode::kInvalidArgument, {domain, reason},
                                   absl::StrCat(field, ": ", description), {{"field", std::string(field)}});
   google::rpc::BadRequest bad_request;
   auto* violation = bad_request.add_field_violations();

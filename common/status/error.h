@@ -28,8 +28,9 @@ using ErrorMetadata = std::vector<std::pair<std::string, std::string>>;
 absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_view message,
                        const ErrorMetadata& metadata = {});
 
-// INVALID_ARGUMENT, reason INVALID_FIELD, with a BadRequest; the message is "<field>: <description>".
-absl::Status InvalidField(absl::string_view domain, absl::string_view field, absl::string_view description);
+// INVALID_ARGUMENT with a BadRequest; the message is "<field>: <description>".
+absl::Status InvalidField(absl::string_view domain, absl::string_view field, absl::string_view description,
+                          absl::string_view reason = "INVALID_FIELD");
 
 // RESOURCE_EXHAUSTED, with RetryInfo.
 absl::Status Overloaded(ErrorReason reason, absl::string_view message, absl::Duration retry_after);

@@ -52,6 +52,11 @@ TEST(ErrorTest, TheMessageOfAnInvalidFieldBeginsWithTheField) {
   EXPECT_EQ(bad_request->field_violations(0).description(), "must be at least 1");
 }
 
+TEST(ErrorTest, AnInvalidFieldMayHaveAReasonOfItsOwn) {
+  EXPECT_THAT(InvalidField("orders", "idempotency-key", "is required", "IDEMPOTENCY_KEY_REQUIRED"),
+              IsError(absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_REQUIRED"));
+}
+
 TEST(ErrorTest, AnOverloadSaysWhenToComeAgain) {
   const absl::Status status = Overloaded({"orders", "QUEUE_FULL"}, "the queue is full", absl::Milliseconds(1500));
   EXPECT_THAT(status, IsError(absl::StatusCode::kResourceExhausted, "QUEUE_FULL"));

@@ -191,7 +191,7 @@ class RuntimeTest : public ::testing::Test {
                  ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::create_directories(directory_);
     options_.due_poll_interval = absl::Milliseconds(50);
-    options_.compensation_wait = absl::Milliseconds(300);
+    options_.compensation_wait = absl::Seconds(10);
     Restart();
   }
   ~RuntimeTest() override {
@@ -211,6 +211,10 @@ class RuntimeTest : public ::testing::Test {
       coordinator_->clock().SleepFor(absl::Milliseconds(20));
     }
     return false;
+  }
+  void WaitBrieflyForCompensations() {
+    options_.compensation_wait = absl::Milliseconds(300);
+    Restart();
   }
   static absl::Status Refusal() {
     return MakeError(absl::StatusCode::kFailedPrecondition, {"orders", "NO"}, "refused");
@@ -276,6 +280,7 @@ TEST_F(RuntimeTest, AFailedSagaAnswersAfterItsCompensation) {
 }
 
 TEST_F(RuntimeTest, ACallerIsToldTheCauseWhenTheCompensationTakesLong) {
+  WaitBrieflyForCompensations();
   steps_.Answer("S/b", Refusal());
   steps_.Hold("S/undo");
   const auto answer = coordinator_->Run(coordinator_->Request("x"));
@@ -497,6 +502,7 @@ TEST_F(CommandTest, AReplyFromBeforeASagaWasDroppedIsNoReplyToWhatItsNextOwnerCa
 }
 
 TEST_F(CommandTest, CallersOfASagaThatAnOperatorHasCompensatedAreToldTheCauseWhenThatTakesLong) {
+  WaitBrieflyForCompensations();
   steps_.Hold("S/b");
   steps_.Hold("S/undo");
   auto waiting = coordinator_->Begin(coordinator_->Request("x", "key"));

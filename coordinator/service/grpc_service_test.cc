@@ -1,15 +1,18 @@
 #include "coordinator/service/grpc_service.h"
 
+#include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <future>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/exec/threads.h"
+#include "common/paging/paging.h"
 #include "common/rpc/status.h"
 #include "common/sql/sqlite.h"
 #include "common/testing/status_matchers.h"
@@ -241,6 +244,34 @@ TEST_F(GrpcServiceTest, AStartOfTheWrongTypeOrAnUnknownDefinitionIsRefused) {
   EXPECT_THAT(StartSaga(request), IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
   request.set_definition("another");
   EXPECT_THAT(StartSaga(request), IsError(absl::StatusCode::kNotFound, "DEFINITION_NOT_FOUND"));
+}
+
+TEST_F(GrpcServiceTest, TheTextsOfAFilterAreChecked) {
+  const auto listed = [this](absl::string_view field, const auto& fill) {
+    ::saga::v1::ListSagasRequest request;
+    fill(request);
+    const auto answer = List(request);
+    EXPECT_THAT(answer, IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+    EXPECT_THAT(std::string(answer.status().message()), ::testing::StartsWith(absl::StrCat(field, ": ")));
+  };
+  listed("definition", [](auto& request) { request.set_definition(std::string(129, 'd')); });
+  listed("idempotency_key", [](auto& request) { request.set_idempotency_key(std::string(256, 'k')); });
+  const auto watched = [this](absl::string_view field, const auto& fill) {
+    grpc::ClientContext context;
+    ::saga::v1::WatchSagasRequest request;
+    fill(request);
+    auto stream = sagas_->WatchSagas(&context, request);
+    ::saga::v1::WatchSagasResponse response;
+    EXPECT_FALSE(stream->Read(&response));
+    const absl::Status status = rpc::FromGrpc(stream->Finish());
+    EXPECT_THAT(status, IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+    EXPECT_THAT(std::string(status.message()), ::testing::StartsWith(absl::StrCat(field, ": ")));
+  };
+  watched("definition", [](auto& request) { request.set_definition(std::string(129, 'd')); });
+  watched("saga_id", [](auto& request) { request.set_saga_id("not\nprintable"); });
+  watched("resume_token", [](auto& request) {
+    request.set_resume_token(MakePageToken("changes", {absl::StrCat(std::numeric_limits<int64_t>::min())}));
+  });
 }
 
 TEST_F(GrpcServiceTest, AnUnknownSagaIsNotFound) {

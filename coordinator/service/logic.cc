@@ -23,6 +23,7 @@ namespace pb = ::saga::v1;
 constexpr absl::string_view kWatchList = "changes";
 // An error repeats what was not found, and must fit a reply's trailing metadata.
 constexpr int kDefinitionCharactersMax = 128;
+constexpr int kKeyCharactersMax = 255;
 constexpr int kSagaIdCharactersMax = 64;
 constexpr int kReasonCharactersMax = 1024;
 
@@ -97,6 +98,8 @@ journal::ListFilter::Key MakeKey(const engine::DefinitionSet& definitions, const
 absl::StatusOr<journal::ListFilter> MakeFilter(const engine::DefinitionSet& definitions, const CallContext& call,
                                                const pb::ListSagasRequest& request) {
   if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
+  SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "definition", request.definition(), kDefinitionCharactersMax));
+  SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "idempotency_key", request.idempotency_key(), kKeyCharactersMax));
   journal::ListFilter filter;
   filter.definition = request.definition();
   SAGAMESH_ASSIGN_OR_RETURN(filter.phase, PhaseOf(request.state()));
@@ -216,12 +219,14 @@ ChangeSource JournalChanges(journal::Journal& journal) {
 absl::StatusOr<std::shared_ptr<Watcher>> SagaLogic::WatchSagas(const CallContext& call,
                                                                const pb::WatchSagasRequest& request) {
   if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
+  SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "saga_id", request.saga_id(), kSagaIdCharactersMax));
+  SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "definition", request.definition(), kDefinitionCharactersMax));
   std::optional<WatchPosition> resume_from;
   if (!request.resume_token().empty()) {
     SAGAMESH_ASSIGN_OR_RETURN(const std::vector<std::string> position,
                               ReadPageToken(kDomain, "resume_token", kWatchList, 1, request.resume_token()));
     resume_from.emplace();
-    if (!absl::SimpleAtoi(position[0], &resume_from->updated_ms)) {
+    if (!absl::SimpleAtoi(position[0], &resume_from->updated_ms) || resume_from->updated_ms < 0) {
       return InvalidField(kDomain, "resume_token", "is not a token of this list");
     }
   }

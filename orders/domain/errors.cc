@@ -35,8 +35,7 @@ absl::Status OrderOwnedBySaga(const std::string& order_id) {
 }
 
 absl::Status IdempotencyKeyRequired() {
-  return MakeError(absl::StatusCode::kInvalidArgument, {kDomain, "IDEMPOTENCY_KEY_REQUIRED"},
-                   "idempotency-key: is required to confirm an order", {{"field", "idempotency-key"}});
+  return InvalidField(kDomain, "idempotency-key", "is required to confirm an order", "IDEMPOTENCY_KEY_REQUIRED");
 }
 
 absl::Status IdempotencyKeyReused() {

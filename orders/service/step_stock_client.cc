@@ -1,5 +1,7 @@
 #include "orders/service/step_stock_client.h"
 
+#include <spdlog/spdlog.h>
+
 #include <string>
 #include <utility>
 
@@ -10,7 +12,7 @@
 namespace sagamesh::orders {
 namespace {
 
-// What gRPC's client says instead of a service that is away or silent has no ErrorInfo, and tells addresses.
+// What gRPC's client says instead of a service has no ErrorInfo, and tells addresses. None of it is a definite refusal.
 absl::Status Named(absl::Status status) {
   if (!GetReason(status).empty()) return status;
   switch (status.code()) {
@@ -22,7 +24,9 @@ absl::Status Named(absl::Status status) {
       return MakeError(status.code(), {error::kDomain, "BACKEND_TIMEOUT"},
                        "customers, which keeps the stock, did not answer in time");
     default:
-      return status;
+      spdlog::error("customers cannot be asked: {}", status.ToString());
+      return MakeError(absl::StatusCode::kInternal, {error::kDomain, "BACKEND_FAILED"},
+                       "the call to customers, which keeps the stock, failed");
   }
 }
 
@@ -36,7 +40,7 @@ void StepStockClient::Call(const char* method, const CallContext& context, const
                       if (!reply.ok()) return done(Named(reply.status()), {});
                       Response response;
                       if (!response.ParseFromString(*reply)) {
-                        return done(absl::InternalError("the stock's answer is none"), {});
+                        return done(Named(absl::DataLossError("its answer is none")), {});
                       }
                       done(std::move(response), {});
                     });

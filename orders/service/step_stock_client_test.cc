@@ -12,7 +12,6 @@
 namespace sagamesh::orders {
 namespace {
 
-using ::sagamesh::testing::HasCode;
 using ::sagamesh::testing::IsError;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -20,22 +19,22 @@ using Code = absl::StatusCode;
 
 constexpr char kTransportText[] = "failed to connect to 10.1.2.3:9090";
 
-// Answers every call with one status.
-class FailingCaller final : public rpc::StepCaller {
+// Answers every call alike.
+class OneAnswer final : public rpc::StepCaller {
  public:
-  explicit FailingCaller(absl::Status status) : status_(std::move(status)) {}
+  explicit OneAnswer(absl::StatusOr<std::string> answer) : answer_(std::move(answer)) {}
 
   void Call(const std::string&, std::string, const CallContext&,
             absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) override {
-    done(status_);
+    done(answer_);
   }
 
  private:
-  absl::Status status_;
+  absl::StatusOr<std::string> answer_;
 };
 
-absl::Status Told(absl::Status status) {
-  FailingCaller caller(std::move(status));
+absl::Status Told(absl::StatusOr<std::string> answer) {
+  OneAnswer caller(std::move(answer));
   StepStockClient client(caller);
   std::optional<absl::Status> told;
   client.ReserveStock({}, {}, [&](absl::StatusOr<::customers::v1::ReserveStockResponse> response, ReplyInfo) {
@@ -58,10 +57,15 @@ TEST(StepStockClient, WhatCustomersSaysIsPassedOnAsItIs) {
   EXPECT_THAT(Told(TooLate("customers", "the call")), IsError(Code::kDeadlineExceeded, "TOO_LATE"));
 }
 
-// Without a reason it is no definite refusal, and must not become one.
-TEST(StepStockClient, OtherCodesWithoutAReasonGetNone) {
-  EXPECT_THAT(Told(absl::NotFoundError("no route")), IsError(Code::kNotFound, ""));
-  EXPECT_THAT(Told(absl::UnimplementedError("no such method")), HasCode(Code::kUnimplemented));
+// Nor may it become a definite refusal, which would end the order.
+TEST(StepStockClient, OtherCodesWithoutAReasonAreFailures) {
+  EXPECT_THAT(Told(absl::NotFoundError("no route")), IsError(Code::kInternal, "BACKEND_FAILED"));
+  EXPECT_THAT(Told(absl::UnimplementedError("no such method")), IsError(Code::kInternal, "BACKEND_FAILED"));
+  EXPECT_THAT(Told(absl::InternalError(kTransportText)), IsError(Code::kInternal, "BACKEND_FAILED"));
+}
+
+TEST(StepStockClient, AnAnswerThatIsNoneIsAFailure) {
+  EXPECT_THAT(Told(std::string("\x0a\xff")), IsError(Code::kInternal, "BACKEND_FAILED"));
 }
 
 }  // namespace

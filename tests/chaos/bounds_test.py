@@ -150,10 +150,11 @@ def test_at_rest_a_process_asks_its_database_at_most_twice_a_second(bounds):
     before, began = statements(bounds.stack), time.monotonic()
     time.sleep(REST_S)
     after, seconds = statements(bounds.stack), time.monotonic() - began
+    # What is asked every second or two may fall into the interval at both of its ends.
     rates = {name: (after[name] - before[name]) / seconds for name in DATABASES}
     print("\nstatements a second at rest: " + ", ".join(f"{name} {rate:.2f}" for name, rate in rates.items()))
     for name, rate in rates.items():
-        assert 0 < rate <= STATEMENTS_PER_S_MAX, f"{name}: {rate:.2f} statements a second"
+        assert 0 < rate <= STATEMENTS_PER_S_MAX * (1 + 1 / REST_S), f"{name}: {rate:.2f} statements a second"
 
 
 def _buy_at_once(stack, sku, number):

@@ -17,7 +17,7 @@ from rounds import Chaos, Lost, errors_told, seeded
 from stack import DATABASES, SERVICES, Stack, eventually
 
 ROUNDS = 6
-ATTEMPTS_PER_ROUND_MAX = 3
+ATTEMPTS_PER_ROUND_MAX = 10  # a round counts if something was unsynced just when the power failed
 EARLY = 0.2  # of what is not synced is written nevertheless
 ANSWERS_BEFORE_PLANTED_LOSS = 100
 FLAKY = 0.2  # the probability of a fault while a disk is flaky
@@ -159,9 +159,10 @@ def test_dead_disks_are_told_of_and_everything_goes_on_after_them(chaos_on_disks
 def test_a_dead_disk_does_not_hold_up_a_shutdown(chaos_on_disks):
     chaos, disks = chaos_on_disks
     with chaos.load("shutdown"):
-        for disk in disks.values():
-            disk.fail("sync ioerr")
-        eventually(lambda: all(disk.injected() for disk in disks.values()))
+        # Orders first: for a saga it writes only what customers has answered.
+        for name in ("orders", "customers", "coordinator"):
+            disks[name].fail("sync ioerr")
+            eventually(disks[name].injected)
         began = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor() as pool:
             codes = list(pool.map(chaos.stack.terminate, DATABASES))

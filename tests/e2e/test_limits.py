@@ -80,7 +80,7 @@ def test_respond_async_tells_errors_at_once_and_replays_by_key(stack, sku):
 
 
 def test_a_content_key_attaches_while_its_saga_compensates(stack, sku):
-    headers = fault("orders.v1.OrdersService/CancelOrder", delay_ms=700)
+    headers = fault("orders.v1.OrdersService/CancelOrder", delay_ms=2000)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(stack.process, [(sku, 101)], **headers)
         eventually(lambda: saga_ids(stack, state="COMPENSATING"))
@@ -91,7 +91,7 @@ def test_a_content_key_attaches_while_its_saga_compensates(stack, sku):
 
 def test_a_client_that_leaves_does_not_stop_its_saga(stack, sku):
     body = b'{"customer_id":1,"items":[{"sku":"%s","quantity":2}]}' % sku.encode()
-    headers = "".join(f"{k}: {v}\r\n" for k, v in fault(CONFIRM, delay_ms=300).items())
+    headers = "".join(f"{k}: {v}\r\n" for k, v in fault(CONFIRM, delay_ms=800).items())
     with socket.create_connection(("127.0.0.1", stack.port["rest_coordinator"]), timeout=10) as s:
         s.sendall(b"POST /dev/orders/process HTTP/1.1\r\nHost: x\r\n" + headers.encode() +
                   b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n" % (sku.encode(), len(body)) + body)

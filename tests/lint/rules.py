@@ -240,6 +240,23 @@ def no_path_of_one_machine(tree: Tree) -> Iterator[Violation]:
             yield Violation(path, line, f"{found}: a path of one machine")
 
 
+_REASON = re.compile(r'"[A-Z]+(?:_[A-Z]+)+"')
+_WITH_REASONS = ("common/", "coordinator/", "customers/", "gateway/", "orders/")
+
+
+def reasons_are_documented(tree: Tree) -> Iterator[Violation]:
+    """Of errors, of parked sagas, of health: a word that callers see is explained in a proto or in docs/."""
+    documented = {word for path, text in tree.files.items() if under(path, "docs", "proto")
+                  for word in re.findall(r"[A-Z]+(?:_[A-Z]+)+", text)}
+    for path, text in sorted(tree.files.items()):
+        if not path.startswith(_WITH_REASONS) or not path.endswith((".cc", ".h", ".go")) or is_test(path) \
+                or path.endswith("_test.go") or path == "common/sql/mysql_connection.cc":  # the connector's options
+            continue
+        for line, found in find(_REASON, text):
+            if found.strip('"') not in documented:
+                yield Violation(path, line, f"{found} is explained neither in proto/ nor in docs/")
+
+
 RULES: tuple[Callable[[Tree], Iterator[Violation]], ...] = (
     no_transaction_calls_of_the_connector,
     time_chance_and_threads_come_through_the_seams,
@@ -247,6 +264,7 @@ RULES: tuple[Callable[[Tree], Iterator[Violation]], ...] = (
     dependencies_point_one_way,
     engine_and_domain_are_pure,
     no_path_of_one_machine,
+    reasons_are_documented,
 )
 
 

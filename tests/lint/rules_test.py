@@ -116,6 +116,20 @@ def test_what_only_looks_like_a_path_of_one_machine_passes(text):
     assert not violations(rules.no_path_of_one_machine, "README.md", text)
 
 
+@pytest.mark.parametrize("path", ["orders/domain/errors.cc", "common/rpc/unary.h", "gateway/errors.go"])
+def test_a_reason_that_no_document_explains_is_caught(path):
+    text = 'return MakeError(code, {kDomain, "TOO_' + 'PURPLE"}, "no");\n'
+    assert violations(rules.reasons_are_documented, path, text)
+    for documented in ("docs/semantics.md", "proto/orders/v1/orders.proto"):
+        tree = Tree({path: text, documented: "INVALID_ARGUMENT (`TOO_" + "PURPLE`)"})
+        assert not list(rules.reasons_are_documented(tree))
+
+
+def test_what_callers_do_not_see_needs_no_explanation():
+    for path in ("orders/domain/order_test.cc", "gateway/errors_test.go", "common/sql/mysql_connection.cc", "bench/load.cc"):
+        assert not violations(rules.reasons_are_documented, path, 'F("TOO_' + 'PURPLE");\n')
+
+
 def test_every_rule_is_run():
     written = {value for value in vars(rules).values()
                if inspect.isfunction(value) and list(inspect.signature(value).parameters) == ["tree"]}

@@ -37,7 +37,7 @@ constexpr int kSteps = 25;
 constexpr int kKeys = 5;
 // A real server may be slow to answer; for a statement that is to wait it is given so long to answer all the same.
 constexpr std::chrono::seconds kAnswerMax(20);
-constexpr std::chrono::milliseconds kSilenceMin(15);
+constexpr std::chrono::milliseconds kSilenceMin(40);
 
 std::string Outcome(const absl::StatusOr<int64_t>& changed) {
   return changed.ok() ? absl::StrCat(*changed) : absl::StatusCodeToString(changed.status().code());
