@@ -162,6 +162,8 @@ func badParameter(message string) error {
 		problem = "must be true or false"
 	case strings.HasSuffix(found[4], strconv.ErrRange.Error()):
 		problem = "is out of range"
+	case strings.Contains(found[4], "strconv.ParseUint"):
+		problem = "must be a whole number from 0 on"
 	case strings.Contains(found[4], "strconv.Parse"):
 		problem = "must be a whole number"
 	}

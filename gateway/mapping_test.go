@@ -256,14 +256,14 @@ func TestAParameterThatIsNoneOfItsTypeIsNamedInOurWords(t *testing.T) {
 	coordinator := startFace(t, coordinatorFace, f.target, false)
 	long := strings.Repeat("x", 5_000)
 	for _, c := range []struct{ url, field, message string }{
-		{url + "/orders?customer_id=x", "customer_id", "customer_id: must be a whole number"},
+		{url + "/orders?customer_id=x", "customer_id", "customer_id: must be a whole number from 0 on"},
 		{url + "/orders?page_size=1.5", "page_size", "page_size: must be a whole number"},
 		{url + "/orders?page_size=" + long, "page_size", "page_size: must be a whole number"},
-		{url + "/orders?customer_id=-1", "customer_id", "customer_id: must be a whole number"},
+		{url + "/orders?customer_id=-1", "customer_id", "customer_id: must be a whole number from 0 on"},
 		{url + "/orders?customer_id=4294967296", "customer_id", "customer_id: is out of range"},
 		{url + "/orders?customer_id=1&customer_id=2", "customer_id", "customer_id: is given more than once"},
 		{url + "/orders?status=WRONG", "status", `status: \"WRONG\" is not a valid value`},
-		{customers + "/customers/abc", "customer_id", "customer_id: must be a whole number"},
+		{customers + "/customers/abc", "customer_id", "customer_id: must be a whole number from 0 on"},
 		{coordinator + "/v1/sagas?stuck=perhaps", "stuck", "stuck: must be true or false"},
 		{url + "/orders?custommer_id=1", "custommer_id", `unknown query parameter \"custommer_id\"`},
 	} {
