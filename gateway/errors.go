@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
@@ -48,14 +47,25 @@ func newStatus(c codes.Code, reason, message string, details ...protoadapt.Messa
 
 // badRequest is a 400 for one field, header or parameter. The message should name it.
 func badRequest(field, message string) error {
-	return newStatus(codes.InvalidArgument, "INVALID_REQUEST", message, &errdetails.BadRequest{
-		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: message}},
-	}).Err()
+	return newStatus(codes.InvalidArgument, "INVALID_REQUEST", message, violation(field, message)).Err()
+}
+
+func violation(field, description string) *errdetails.BadRequest {
+	return &errdetails.BadRequest{
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: description}},
+	}
+}
+
+// internalError is a defect of the gateway's own, whose text is for the log.
+func internalError(what error) error {
+	slog.Error("internal error", "error", what)
+	return newStatus(codes.Internal, "INTERNAL", "internal error").Err()
 }
 
 func faultInjectionDisabled(header string) error {
-	return newStatus(codes.InvalidArgument, "FAULT_INJECTION_DISABLED",
-		fmt.Sprintf("header %s: fault injection is off; the gateway runs without --enable-fault-injection", header)).Err()
+	problem := "fault injection is off; the gateway runs without --enable-fault-injection"
+	return newStatus(codes.InvalidArgument, "FAULT_INJECTION_DISABLED", "header "+header+": "+problem,
+		violation(header, problem)).Err()
 }
 
 func pathNotFound(path string) error {
@@ -112,7 +122,7 @@ func statusOf(err error) *status.Status {
 	if errors.As(err, &coded) {
 		return coded.GRPCStatus()
 	}
-	return status.New(codes.Internal, err.Error())
+	return status.Convert(internalError(err))
 }
 
 // completeStatus gives an error that carries no ErrorInfo one: it was made by the gRPC client or by the generated
@@ -121,27 +131,18 @@ func completeStatus(title string, st *status.Status) *status.Status {
 	if errorInfo(st) != nil {
 		return st
 	}
-	if st.Code() == codes.Canceled { // by a service that is shutting down; if by our own client, nobody reads this
-		st = status.New(codes.Unavailable, st.Message())
-	}
-	reason := code.Code_name[int32(st.Code())]
-	message := st.Message()
 	switch st.Code() {
-	case codes.Unavailable:
-		reason = "BACKEND_UNAVAILABLE"
-		message = "the service behind the " + title + " is unavailable"
-	case codes.DeadlineExceeded:
-		reason = "BACKEND_TIMEOUT"
-		message = fmt.Sprintf("the service behind the %s did not answer within %v", title, callTimeout)
 	case codes.InvalidArgument:
-		return status.Convert(badParameter(message))
-	case codes.Internal, codes.Unknown, codes.DataLoss, codes.ResourceExhausted: // of the transport, in its own words
+		return status.Convert(badParameter(st.Message()))
+	case codes.Unavailable, codes.Canceled: // CANCELLED by a service that is shutting down; our own clients read nothing
+		return newStatus(codes.Unavailable, "BACKEND_UNAVAILABLE", "the service behind the "+title+" is unavailable")
+	case codes.DeadlineExceeded:
+		return newStatus(codes.DeadlineExceeded, "BACKEND_TIMEOUT",
+			fmt.Sprintf("the service behind the %s did not answer within %v", title, callTimeout))
+	default: // in the transport's own words
 		slog.Error("a call failed", "api", title, "error", st.Err())
 		return newStatus(codes.Internal, "BACKEND_FAILED", "the call to the service behind the "+title+" failed")
 	}
-	completed := newStatus(st.Code(), reason, message).Proto()
-	completed.Details = append(completed.Details, st.Proto().GetDetails()...)
-	return status.FromProto(completed)
 }
 
 // What the generated gateway says of a parameter of the path or the query that it cannot take: which, and why.
@@ -158,13 +159,13 @@ func badParameter(message string) error {
 	switch {
 	case found[2] != "":
 		problem = "is given more than once"
-	case strings.Contains(found[4], "strconv.ParseBool"):
+	case strings.HasPrefix(found[4], "strconv.ParseBool"):
 		problem = "must be true or false"
-	case strings.HasSuffix(found[4], strconv.ErrRange.Error()):
+	case strings.HasPrefix(found[4], "strconv.") && strings.HasSuffix(found[4], strconv.ErrRange.Error()):
 		problem = "is out of range"
-	case strings.Contains(found[4], "strconv.ParseUint"):
+	case strings.HasPrefix(found[4], "strconv.ParseUint"):
 		problem = "must be a whole number from 0 on"
-	case strings.Contains(found[4], "strconv.Parse"):
+	case strings.HasPrefix(found[4], "strconv.Parse"):
 		problem = "must be a whole number"
 	}
 	return badRequest(name, name+": "+problem)

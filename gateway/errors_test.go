@@ -105,22 +105,11 @@ func TestADetailOfAnUnknownTypeIsShownAsItsBytes(t *testing.T) {
 	}
 }
 
-func TestAnErrorWithoutErrorInfoGetsOne(t *testing.T) {
-	f := startFake(t)
-	url := startFace(t, ordersFace, f.target, false) + "/orders"
-	f.fails(status.Error(codes.NotFound, "gone"))
-	got := get(t, url)
-	const want = `{"code":5,"message":"gone","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",` +
-		`"reason":"NOT_FOUND","domain":"gateway","metadata":{}}]}`
-	if got.body != want {
-		t.Errorf("got %s", got.body)
-	}
-}
-
 func TestWhatTheTransportSaysIsNotTold(t *testing.T) {
 	f := startFake(t)
 	url := startFace(t, ordersFace, f.target, false) + "/orders"
-	for _, c := range []codes.Code{codes.Internal, codes.Unknown, codes.DataLoss, codes.ResourceExhausted} {
+	for _, c := range []codes.Code{codes.Internal, codes.Unknown, codes.DataLoss, codes.ResourceExhausted, codes.NotFound,
+		codes.Unimplemented, codes.PermissionDenied} {
 		f.fails(status.Error(c, "10.1.2.3:50052 sent more than 33554432 bytes"))
 		got := get(t, url)
 		checkErrorBody(t, got, "BACKEND_FAILED")

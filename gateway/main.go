@@ -45,6 +45,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
+	if o.grace < 0 {
+		return o, errors.New("--grace must not be negative")
+	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}

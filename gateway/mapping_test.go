@@ -265,6 +265,7 @@ func TestAParameterThatIsNoneOfItsTypeIsNamedInOurWords(t *testing.T) {
 		{url + "/orders?status=WRONG", "status", `status: \"WRONG\" is not a valid value`},
 		{customers + "/customers/abc", "customer_id", "customer_id: must be a whole number from 0 on"},
 		{coordinator + "/v1/sagas?stuck=perhaps", "stuck", "stuck: must be true or false"},
+		{url + "/orders?status=strconv.ParseBool", "status", `status: \"strconv.ParseBool\" is not a valid value`},
 		{url + "/orders?custommer_id=1", "custommer_id", `unknown query parameter \"custommer_id\"`},
 	} {
 		got := get(t, c.url)

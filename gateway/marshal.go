@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -57,7 +56,7 @@ func (jsonMarshaler) Marshal(v any) ([]byte, error) {
 	}
 	text, err := encodeJSON(m)
 	if err != nil {
-		return nil, status.Errorf(codes.Internal, "the reply cannot be written as JSON: %v", err)
+		return nil, internalError(fmt.Errorf("the reply cannot be written as JSON: %w", err))
 	}
 	return text, nil
 }

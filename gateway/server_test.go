@@ -29,7 +29,7 @@ func TestTheDocumentedPortsAreTheDefaults(t *testing.T) {
 }
 
 func TestABadCommandLineIsRefused(t *testing.T) {
-	for _, args := range [][]string{{"--nonsense"}, {"extra"}, {"--grace=x"}} {
+	for _, args := range [][]string{{"--nonsense"}, {"extra"}, {"--grace=x"}, {"--grace=-1s"}} {
 		var output bytes.Buffer
 		if _, err := parseOptions(args, &output); err == nil {
 			t.Errorf("%q was taken", args)

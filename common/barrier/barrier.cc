@@ -96,7 +96,7 @@ absl::StatusOr<BarrierCall> MakeBarrierCall(absl::string_view domain, const Call
     call.epoch = context.saga->epoch;
     const std::optional<absl::Time> started = UuidV7Time(context.saga->saga_id);
     if (!started.has_value()) {
-      return MakeError(absl::StatusCode::kInvalidArgument, {domain, "SAGA_ID_INVALID"}, "saga-id: must be a UUIDv7");
+      return InvalidField(domain, "saga-id", "must be a UUIDv7", "SAGA_ID_INVALID");
     }
     call.saga_started = *started;
   } else if (context.idempotency_key.has_value()) {

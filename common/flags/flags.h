@@ -14,27 +14,27 @@ void ParseFlags(int argc, char** argv, const char* usage);
 
 // The type of a flag whose value is a T that is not below zero, or (Positive) above it; any other is a bad value.
 template <typename T, bool kZeroToo>
-class AtLeastZero {
+class Bounded {
  public:
-  constexpr AtLeastZero(T value) : value_(value) {}
+  constexpr Bounded(T value) : value_(value) {}
   constexpr operator T() const { return value_; }
 
-  friend bool AbslParseFlag(absl::string_view text, AtLeastZero* flag, std::string* error) {
+  friend bool AbslParseFlag(absl::string_view text, Bounded* flag, std::string* error) {
     if (!absl::ParseFlag(text, &flag->value_, error)) return false;
     if (flag->value_ > T{} || (kZeroToo && flag->value_ == T{})) return true;
     *error = kZeroToo ? "must not be negative" : "must be positive";
     return false;
   }
-  friend std::string AbslUnparseFlag(const AtLeastZero& flag) { return absl::UnparseFlag<T>(flag.value_); }
+  friend std::string AbslUnparseFlag(const Bounded& flag) { return absl::UnparseFlag<T>(flag.value_); }
 
  private:
   T value_;
 };
 
 template <typename T>
-using Positive = AtLeastZero<T, false>;
+using Positive = Bounded<T, false>;
 template <typename T>
-using NotNegative = AtLeastZero<T, true>;
+using NotNegative = Bounded<T, true>;
 
 }  // namespace sagamesh
 

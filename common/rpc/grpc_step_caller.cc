@@ -2,16 +2,19 @@
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <spdlog/spdlog.h>
 
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/clock.h"
 #include "common/exec/in_flight.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/metadata.h"
 #include "common/rpc/status.h"
+#include "common/status/error.h"
 
 namespace sagamesh::rpc {
 namespace {
@@ -46,12 +49,26 @@ struct GrpcStepCaller::Participant {
   grpc::GenericStub stub;
 };
 
-// The calls under way, so that the destructor can cancel them.
 struct GrpcStepCaller::Calls {
+  // Logs what gRPC's client says instead of a participant, which callers are not told: at most one a second.
+  void Log(const std::string& method, const absl::Status& status);
+
+  SystemClock clock;
   Mutex mutex;
-  std::set<PendingCall*> pending ABSL_GUARDED_BY(mutex);
+  std::set<PendingCall*> pending ABSL_GUARDED_BY(mutex);  // under way, so that the destructor can cancel them
+  absl::Time logged ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
   InFlight in_flight;
 };
+
+void GrpcStepCaller::Calls::Log(const std::string& method, const absl::Status& status) {
+  if (absl::IsCancelled(status) || GetErrorInfo(status).has_value()) return;
+  {
+    MutexLock lock(mutex);
+    if (clock.Now() - logged < absl::Seconds(1)) return;
+    logged = clock.Now();
+  }
+  spdlog::warn("{}: {}", method, status.ToString());
+}
 
 GrpcStepCaller::GrpcStepCaller(const std::map<std::string, std::string>& targets) : calls_(std::make_shared<Calls>()) {
   for (const auto& [service, target] : targets) participants_.emplace(service, std::make_unique<Participant>(target));
@@ -81,7 +98,7 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
   calls_->in_flight.Begin();
   participant->second->stub.UnaryCall(
       &call->context, absl::StrCat("/", method), grpc::StubOptions(), &call->request, &call->response,
-      [call, calls = calls_, done = std::make_shared<decltype(done)>(std::move(done))](grpc::Status status) {
+      [call, method, calls = calls_, done = std::make_shared<decltype(done)>(std::move(done))](grpc::Status status) {
         {
           MutexLock lock(calls->mutex);
           calls->pending.erase(call);
@@ -90,6 +107,7 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
             status.ok() ? absl::StatusOr<std::string>(ToBytes(call->response)) : FromGrpc(status);
         // Before End lets the owner go on: the context holds the channel, which must not be destroyed in a callback.
         delete call;
+        if (!reply.ok()) calls->Log(method, reply.status());
         (*done)(std::move(reply));
         calls->in_flight.End();
       });

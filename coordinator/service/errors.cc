@@ -39,8 +39,8 @@ absl::Status CommandRefused(engine::CommandOutcome outcome, const std::string& s
 }
 
 absl::Status SagaMetadataNotAllowed() {
-  return MakeError(absl::StatusCode::kInvalidArgument, {kDomain, "SAGA_METADATA_NOT_ALLOWED"},
-                   "saga-id: a coordinator is no participant; send no saga-* metadata");
+  return InvalidField(kDomain, "saga-id", "a coordinator is no participant; send no saga-* metadata",
+                      "SAGA_METADATA_NOT_ALLOWED");
 }
 
 absl::Status WatcherTooSlow(size_t max_buffered) {

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/paging/paging.h"
+#include "common/rpc/step_context.h"
 #include "common/status/error.h"
 #include "common/text/text.h"
 #include "coordinator/service/errors.h"
@@ -23,7 +24,6 @@ namespace pb = ::saga::v1;
 constexpr absl::string_view kWatchList = "changes";
 // An error repeats what was not found, and must fit a reply's trailing metadata.
 constexpr int kDefinitionCharactersMax = 128;
-constexpr int kKeyCharactersMax = 255;
 constexpr int kSagaIdCharactersMax = 64;
 constexpr int kReasonCharactersMax = 1024;
 
@@ -99,7 +99,8 @@ absl::StatusOr<journal::ListFilter> MakeFilter(const engine::DefinitionSet& defi
                                                const pb::ListSagasRequest& request) {
   if (call.saga.has_value()) return error::SagaMetadataNotAllowed();
   SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "definition", request.definition(), kDefinitionCharactersMax));
-  SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "idempotency_key", request.idempotency_key(), kKeyCharactersMax));
+  SAGAMESH_RETURN_IF_ERROR(CheckOptionalText(kDomain, "idempotency_key", request.idempotency_key(),
+                                             static_cast<int>(rpc::kKeyCharactersMax)));
   journal::ListFilter filter;
   filter.definition = request.definition();
   SAGAMESH_ASSIGN_OR_RETURN(filter.phase, PhaseOf(request.state()));

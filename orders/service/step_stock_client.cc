@@ -1,7 +1,5 @@
 #include "orders/service/step_stock_client.h"
 
-#include <spdlog/spdlog.h>
-
 #include <string>
 #include <utility>
 
@@ -24,7 +22,6 @@ absl::Status Named(absl::Status status) {
       return MakeError(status.code(), {error::kDomain, "BACKEND_TIMEOUT"},
                        "customers, which keeps the stock, did not answer in time");
     default:
-      spdlog::error("customers cannot be asked: {}", status.ToString());
       return MakeError(absl::StatusCode::kInternal, {error::kDomain, "BACKEND_FAILED"},
                        "the call to customers, which keeps the stock, failed");
   }

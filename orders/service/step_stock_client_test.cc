@@ -1,13 +1,14 @@
 #include "orders/service/step_stock_client.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "common/status/error.h"
 #include "common/testing/status_matchers.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 
 namespace sagamesh::orders {
 namespace {

@@ -23,8 +23,9 @@ from stack import DATABASES
 
 ENGINE = os.environ.get("SAGAMESH_TEST_ENGINE")
 ROUNDS_ON_FILES, ROUNDS_ON_SERVER = 20, 12  # the latter not one for each blow: chance chooses
-# Others' locks, of a COMMIT that is held, are met at every attempt; a step waited in a coordinator that stood still.
-ERRORS_OF_BLOWS = {(409, "CONTENTION"), (504, "TOO_LATE")}
+# A service is away; others' locks, of a COMMIT that is held, are met at every attempt; a step waited in a coordinator
+# that stood still.
+ERRORS_OF_BLOWS = {(503, "BACKEND_UNAVAILABLE"), (409, "CONTENTION"), (504, "TOO_LATE")}
 ATTEMPTS_PER_ROUND_MAX = 3  # then the load is not what it should be
 
 

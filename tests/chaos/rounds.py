@@ -19,7 +19,7 @@ SETTLE_S_MAX = 60
 EARLIER_SAMPLE = 400  # of earlier rounds' calls, repeated in each round; all of them are after the last one
 ASKERS = 8
 CLEAR_ERRORS = {(400, "INVALID_FIELD"), (500, "FAULT_INJECTED"),  # what the load asks for
-                (503, "DATABASE_UNAVAILABLE"), (503, "STEP_FAILED"), (504, "STEP_FAILED"), (503, "BACKEND_UNAVAILABLE"),
+                (503, "DATABASE_UNAVAILABLE"), (503, "STEP_FAILED"), (504, "STEP_FAILED"),
                 (504, "BACKEND_TIMEOUT"), (504, "SAGA_STILL_RUNNING")}
 
 

@@ -43,4 +43,4 @@ def test_no_call_fails_twice_while_every_replica_is_restarted_in_turn(chaos, clu
                 time.sleep(BETWEEN_S)
     print(f"\n{len(load.answers)} answers, {len(load.failed_once)} calls failed once, {len(load.given_up)} twice")
     assert not load.given_up, "\n".join(f"{first}\n  {second}" for first, second in load.given_up[:9])
-    errors_told(load.answers, (503, "SHUTTING_DOWN"))
+    errors_told(load.answers, (503, "BACKEND_UNAVAILABLE"), (503, "SHUTTING_DOWN"))

@@ -17,7 +17,7 @@ from stack import eventually
 
 RECOVERY_S_MAX = 40
 REPEATED_MAX = 3000  # good calls, once all is over
-ERRORS_OF_FAULTS = {(409, "CONTENTION"), (503, "SHUTTING_DOWN"),
+ERRORS_OF_FAULTS = {(503, "BACKEND_UNAVAILABLE"), (409, "CONTENTION"), (503, "SHUTTING_DOWN"),
                     (504, "TOO_LATE")}  # it waited until its caller's time was over, and was not run
 ERRORS_ASKED_FOR = {(400, "INVALID_FIELD"), (500, "FAULT_INJECTED")}
 

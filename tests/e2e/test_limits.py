@@ -180,11 +180,11 @@ def test_a_bad_flag_is_a_clear_message(tmp_path):
             ("orders", "--db=nowhere", "sqlite:PATH"),
             ("orders", "--no-such-flag=1", "no-such-flag"),
             ("orders", "--customers=127.0.0.1:1,customers:1", "--customers"),
-            ("orders", "--sweep-interval=0", "must be positive"),
-            ("customers", "--barrier-retention=0", "must be positive"),
-            ("customers", "--grace=-1s", "must not be negative"),
-            ("coordinator", "--stuck-after=0", "must be positive"),
-            ("coordinator", "--content-key-window=-1h", "must be positive"),
+            ("orders", "--sweep-interval=0", "'sweep_interval'; must be positive"),
+            ("customers", "--barrier-retention=0", "'barrier_retention'; must be positive"),
+            ("customers", "--grace=-1s", "'grace'; must not be negative"),
+            ("coordinator", "--stuck-after=0", "'stuck_after'; must be positive"),
+            ("coordinator", "--content-key-window=-1h", "'content_key_window'; must be positive"),
             ("coordinator", f"--replica={'r' * 256}", "--replica"),
             ("coordinator", "--replica=a\x01b", "--replica")):
         command = [Stack(tmp_path).command(service)[0], "--listen=127.0.0.1:0", f"--db=sqlite:{tmp_path}/db", flag]

@@ -120,6 +120,7 @@ def test_what_only_looks_like_a_path_of_one_machine_passes(text):
 def test_a_reason_that_no_document_explains_is_caught(path):
     text = 'return MakeError(code, {kDomain, "TOO_' + 'PURPLE"}, "no");\n'
     assert violations(rules.reasons_are_documented, path, text)
+    assert violations(rules.reasons_are_documented, path, 'Park(absl::StrCat("TOO_' + 'PURPLE: ", why));\n')
     for documented in ("docs/semantics.md", "proto/orders/v1/orders.proto"):
         tree = Tree({path: text, documented: "INVALID_ARGUMENT (`TOO_" + "PURPLE`)"})
         assert not list(rules.reasons_are_documented(tree))
