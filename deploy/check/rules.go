@@ -96,7 +96,7 @@ func everyContainerTellsItsHealth(d *deployment) (wrong []string) {
 	return wrong
 }
 
-var defaultGrace = regexp.MustCompile(`absl::Duration, grace, absl::Seconds\((\d+)\)|"grace", (\d+)\*time.Second`)
+var defaultGrace = regexp.MustCompile(`, grace, absl::Seconds\((\d+)\)|"grace", (\d+)\*time.Second`)
 
 func theGraceFitsIntoTheStop(d *deployment) (wrong []string) {
 	for _, name := range builtServices {
