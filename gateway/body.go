@@ -80,7 +80,7 @@ func readLimited(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 func checkContentType(header http.Header) error {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return unsupportedMediaType(fmt.Sprintf("Content-Encoding %q is not supported", truncate(encoding, problemRunesMax)))
+		return unsupportedMediaType(fmt.Sprintf("Content-Encoding %q is not supported", truncate(encoding)))
 	}
 	contentType := header.Get("Content-Type")
 	if contentType == "" {
@@ -90,7 +90,7 @@ func checkContentType(header http.Header) error {
 	charset, hasCharset := params["charset"]
 	if err != nil || mediaType != "application/json" || (hasCharset && !strings.EqualFold(charset, "utf-8")) {
 		return unsupportedMediaType(fmt.Sprintf("Content-Type %q is not supported; send application/json",
-			truncate(contentType, problemRunesMax)))
+			truncate(contentType)))
 	}
 	return nil
 }

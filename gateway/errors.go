@@ -69,12 +69,12 @@ func faultInjectionDisabled(header string) error {
 }
 
 func pathNotFound(path string) error {
-	return newStatus(codes.NotFound, "PATH_NOT_FOUND", "no such path: "+truncate(path, problemRunesMax)).Err()
+	return newStatus(codes.NotFound, "PATH_NOT_FOUND", "no such path: "+truncate(path)).Err()
 }
 
 func methodNotAllowed(method, allow string) error {
 	st := newStatus(codes.Unimplemented, "METHOD_NOT_ALLOWED",
-		fmt.Sprintf("method %s is not allowed here; allowed: %s", truncate(method, problemRunesMax), allow))
+		fmt.Sprintf("method %s is not allowed here; allowed: %s", truncate(method), allow))
 	return &httpError{status: st, http: http.StatusMethodNotAllowed, allow: allow}
 }
 
@@ -153,9 +153,9 @@ var parameterPattern = regexp.MustCompile(
 func badParameter(message string) error {
 	found := parameterPattern.FindStringSubmatch(message)
 	if found == nil {
-		return newStatus(codes.InvalidArgument, "INVALID_REQUEST", truncate(message, problemRunesMax)).Err()
+		return newStatus(codes.InvalidArgument, "INVALID_REQUEST", truncate(message)).Err()
 	}
-	name, problem := found[1]+found[2]+found[3], truncate(found[4], problemRunesMax)
+	name, problem := found[1]+found[2]+found[3], truncate(found[4])
 	switch {
 	case found[2] != "":
 		problem = "is given more than once"

@@ -27,7 +27,7 @@ func explainJSONError(text []byte, err error) error {
 	parts := jsonErrorPattern.FindStringSubmatch(err.Error())
 	syntax, line, column, problem := parts[1] != "", parts[2], parts[3], parts[4]
 	problem = invalidValuePattern.ReplaceAllString(problem, "invalid value for $1: ")
-	problem = truncate(strings.ToValidUTF8(problem, "\uFFFD"), problemRunesMax)
+	problem = truncate(strings.ToValidUTF8(problem, "\uFFFD"))
 
 	position := len(text)
 	if line != "" {
@@ -167,7 +167,7 @@ func fieldName(quoted []byte) string {
 	if err := json.Unmarshal(quoted, &name); err != nil {
 		name = strings.Trim(strings.ToValidUTF8(string(quoted), "\uFFFD"), `"`)
 	}
-	return truncate(name, problemRunesMax)
+	return truncate(name)
 }
 
 func joinPath(levels []jsonLevel) string {
@@ -185,12 +185,12 @@ func joinPath(levels []jsonLevel) string {
 		}
 		path.WriteString(level.key)
 	}
-	return truncate(path.String(), problemRunesMax)
+	return truncate(path.String())
 }
 
-func truncate(s string, runesMax int) string {
-	if utf8.RuneCountInString(s) <= runesMax {
+func truncate(s string) string {
+	if utf8.RuneCountInString(s) <= problemRunesMax {
 		return s
 	}
-	return string([]rune(s)[:runesMax]) + "..."
+	return string([]rune(s)[:problemRunesMax]) + "..."
 }

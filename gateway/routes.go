@@ -133,11 +133,11 @@ func (rt route) checkURL(r *http.Request) error {
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return badRequest("query", "malformed query: "+truncate(err.Error(), problemRunesMax))
+		return badRequest("query", "malformed query: "+truncate(err.Error()))
 	}
 	for name, list := range values {
 		if !rt.query[name] {
-			shown := truncate(name, problemRunesMax)
+			shown := truncate(name)
 			return badRequest(shown, "unknown query parameter "+strconv.Quote(shown))
 		}
 		for _, value := range list {

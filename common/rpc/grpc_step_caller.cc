@@ -21,6 +21,7 @@ namespace {
 
 // One call; deletes itself when it has ended.
 struct PendingCall {
+  std::string path;  // "/SERVICE/METHOD"
   grpc::ClientContext context;
   grpc::ByteBuffer request;
   grpc::ByteBuffer response;
@@ -51,7 +52,7 @@ struct GrpcStepCaller::Participant {
 
 struct GrpcStepCaller::Calls {
   // Logs what gRPC's client says instead of a participant, which callers are not told: at most one a second.
-  void Log(const std::string& method, const absl::Status& status);
+  void Log(const std::string& path, const absl::Status& status);
 
   SystemClock clock;
   Mutex mutex;
@@ -60,14 +61,15 @@ struct GrpcStepCaller::Calls {
   InFlight in_flight;
 };
 
-void GrpcStepCaller::Calls::Log(const std::string& method, const absl::Status& status) {
+void GrpcStepCaller::Calls::Log(const std::string& path, const absl::Status& status) {
   if (absl::IsCancelled(status) || GetErrorInfo(status).has_value()) return;
+  const absl::Time now = clock.Now();
   {
     MutexLock lock(mutex);
-    if (clock.Now() - logged < absl::Seconds(1)) return;
-    logged = clock.Now();
+    if (now - logged < absl::Seconds(1)) return;
+    logged = now;
   }
-  spdlog::warn("{}: {}", method, status.ToString());
+  spdlog::warn("{}: {}", path, status.ToString());
 }
 
 GrpcStepCaller::GrpcStepCaller(const std::map<std::string, std::string>& targets) : calls_(std::make_shared<Calls>()) {
@@ -89,6 +91,7 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
     return done(absl::UnimplementedError(absl::StrCat("no participant serves ", method)));
   }
   auto* call = new PendingCall;
+  call->path = absl::StrCat("/", method);
   WriteCallContext(context, call->context);
   call->request = ToBuffer(request);
   {
@@ -97,17 +100,17 @@ void GrpcStepCaller::Call(const std::string& method, std::string request, const 
   }
   calls_->in_flight.Begin();
   participant->second->stub.UnaryCall(
-      &call->context, absl::StrCat("/", method), grpc::StubOptions(), &call->request, &call->response,
-      [call, method, calls = calls_, done = std::make_shared<decltype(done)>(std::move(done))](grpc::Status status) {
+      &call->context, call->path, grpc::StubOptions(), &call->request, &call->response,
+      [call, calls = calls_, done = std::make_shared<decltype(done)>(std::move(done))](grpc::Status status) {
         {
           MutexLock lock(calls->mutex);
           calls->pending.erase(call);
         }
         absl::StatusOr<std::string> reply =
             status.ok() ? absl::StatusOr<std::string>(ToBytes(call->response)) : FromGrpc(status);
+        if (!reply.ok()) calls->Log(call->path, reply.status());
         // Before End lets the owner go on: the context holds the channel, which must not be destroyed in a callback.
         delete call;
-        if (!reply.ok()) calls->Log(method, reply.status());
         (*done)(std::move(reply));
         calls->in_flight.End();
       });

@@ -144,6 +144,14 @@ class GrpcServiceTest : public ::testing::Test {
     if (!status.ok()) return status;
     return response;
   }
+  // The end of a watch that sees nothing.
+  absl::Status WatchInVain(const ::saga::v1::WatchSagasRequest& request) {
+    grpc::ClientContext context;
+    auto stream = sagas_->WatchSagas(&context, request);
+    ::saga::v1::WatchSagasResponse change;
+    EXPECT_FALSE(stream->Read(&change));
+    return rpc::FromGrpc(stream->Finish());
+  }
 
   testing::TempDir directory_;
   SystemClock clock_;
@@ -247,25 +255,21 @@ TEST_F(GrpcServiceTest, AStartOfTheWrongTypeOrAnUnknownDefinitionIsRefused) {
 }
 
 TEST_F(GrpcServiceTest, TheTextsOfAFilterAreChecked) {
-  const auto listed = [this](absl::string_view field, const auto& fill) {
+  const auto expect_named = [](absl::string_view field, const absl::Status& status) {
+    EXPECT_THAT(status, IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+    EXPECT_THAT(std::string(status.message()), ::testing::StartsWith(absl::StrCat(field, ": ")));
+  };
+  const auto listed = [&](absl::string_view field, const auto& fill) {
     ::saga::v1::ListSagasRequest request;
     fill(request);
-    const auto answer = List(request);
-    EXPECT_THAT(answer, IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
-    EXPECT_THAT(std::string(answer.status().message()), ::testing::StartsWith(absl::StrCat(field, ": ")));
+    expect_named(field, List(request).status());
   };
   listed("definition", [](auto& request) { request.set_definition(std::string(129, 'd')); });
   listed("idempotency_key", [](auto& request) { request.set_idempotency_key(std::string(256, 'k')); });
-  const auto watched = [this](absl::string_view field, const auto& fill) {
-    grpc::ClientContext context;
+  const auto watched = [&](absl::string_view field, const auto& fill) {
     ::saga::v1::WatchSagasRequest request;
     fill(request);
-    auto stream = sagas_->WatchSagas(&context, request);
-    ::saga::v1::WatchSagasResponse response;
-    EXPECT_FALSE(stream->Read(&response));
-    const absl::Status status = rpc::FromGrpc(stream->Finish());
-    EXPECT_THAT(status, IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
-    EXPECT_THAT(std::string(status.message()), ::testing::StartsWith(absl::StrCat(field, ": ")));
+    expect_named(field, WatchInVain(request));
   };
   watched("definition", [](auto& request) { request.set_definition(std::string(129, 'd')); });
   watched("saga_id", [](auto& request) { request.set_saga_id("not\nprintable"); });
@@ -403,13 +407,9 @@ TEST_F(GrpcServiceTest, AWatcherSeesASagasLifeAndResumesAfterIt) {
 }
 
 TEST_F(GrpcServiceTest, AResumeTokenThatIsNoneIsRefused) {
-  grpc::ClientContext context;
   ::saga::v1::WatchSagasRequest request;
   request.set_resume_token("nonsense");
-  auto stream = sagas_->WatchSagas(&context, request);
-  ::saga::v1::WatchSagasResponse change;
-  EXPECT_FALSE(stream->Read(&change));
-  EXPECT_THAT(rpc::FromGrpc(stream->Finish()), IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+  EXPECT_THAT(WatchInVain(request), IsError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
 }
 
 }  // namespace

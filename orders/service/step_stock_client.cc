@@ -10,6 +10,11 @@
 namespace sagamesh::orders {
 namespace {
 
+absl::Status Failed() {
+  return MakeError(absl::StatusCode::kInternal, {error::kDomain, "BACKEND_FAILED"},
+                   "the call to customers, which keeps the stock, failed");
+}
+
 // What gRPC's client says instead of a service has no ErrorInfo, and tells addresses. None of it is a definite refusal.
 absl::Status Named(absl::Status status) {
   if (!GetReason(status).empty()) return status;
@@ -22,8 +27,7 @@ absl::Status Named(absl::Status status) {
       return MakeError(status.code(), {error::kDomain, "BACKEND_TIMEOUT"},
                        "customers, which keeps the stock, did not answer in time");
     default:
-      return MakeError(absl::StatusCode::kInternal, {error::kDomain, "BACKEND_FAILED"},
-                       "the call to customers, which keeps the stock, failed");
+      return Failed();
   }
 }
 
@@ -36,9 +40,7 @@ void StepStockClient::Call(const char* method, const CallContext& context, const
                     [done = std::move(done)](absl::StatusOr<std::string> reply) mutable {
                       if (!reply.ok()) return done(Named(reply.status()), {});
                       Response response;
-                      if (!response.ParseFromString(*reply)) {
-                        return done(Named(absl::DataLossError("its answer is none")), {});
-                      }
+                      if (!response.ParseFromString(*reply)) return done(Failed(), {});
                       done(std::move(response), {});
                     });
 }

@@ -4,7 +4,6 @@ The three services run on disks of tests/chaos/vfs: kill -9 is a loss of power t
 """
 
 import concurrent.futures
-import functools
 import itertools
 import time
 
@@ -119,25 +118,26 @@ def test_a_flaky_disk_costs_only_time_also_when_the_power_fails_then(chaos_on_di
     assert all(injected[fault] for fault in wanted), "a kind of fault was never injected"
 
 
-def _tell(chaos, load):
+def _ask_until_told(chaos, load):
     """Asks each service, with a key of its own each time, for what it writes before it asks anybody else, until it says
     that its database is away. The load's own calls may all wait for another service."""
     basket = {"customer_id": 1, "items": [{"sku": chaos.skus[0], "quantity": 1}]}
     calls = {"customers": (f"/products/{chaos.skus[0]}/restock", {"quantity": 1}), "orders": ("/orders", basket),
              "coordinator": (PROCESS, basket)}
 
-    def tells(name, number):
-        client = Client(chaos.stack, name)
-        answer = client.post(*calls[name], f"told-{name}-{next(number)}")
+    def ask(name):
+        client, number = Client(chaos.stack, name), itertools.count(1)
+
+        def tells():
+            answer = client.post(*calls[name], f"told-{name}-{next(number)}")
+            load.answers.append(answer)
+            return (503, name, "DATABASE_UNAVAILABLE") in errors_told([answer])
+
+        eventually(tells, seconds=DEAD_S_MAX)
         client.close()
-        load.answers.append(answer)
-        return (503, name, "DATABASE_UNAVAILABLE") in errors_told([answer])
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        asked = [pool.submit(eventually, functools.partial(tells, name, itertools.count(1)), seconds=DEAD_S_MAX)
-                 for name in DATABASES]
-        for done in asked:
-            done.result()
+        list(pool.map(ask, DATABASES))
 
 
 def test_dead_disks_are_told_of_and_everything_goes_on_after_them(chaos_on_disks):
@@ -146,7 +146,7 @@ def test_dead_disks_are_told_of_and_everything_goes_on_after_them(chaos_on_disks
         for disk, fault in zip(disks.values(), chaos.rng.sample(FAULTS, len(disks))):
             disk.fail(fault)
         began = time.monotonic()
-        _tell(chaos, load)
+        _ask_until_told(chaos, load)
         print(f"all three disks dead for {time.monotonic() - began:.1f} s:")
         assert _running(chaos)
         for disk in disks.values():

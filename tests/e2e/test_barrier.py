@@ -145,10 +145,8 @@ def test_bad_saga_metadata_is_refused_by_name(caller, name, value):
 
 
 def test_a_saga_of_another_clock_is_refused_for_now(caller):
-    request = orders_pb2.CreateOrderRequest(order_id=caller.order_id, customer_id=1,
-                                            items=[{"sku": caller.sku, "quantity": 1}])
-    metadata = saga_metadata(new_saga_id(age_seconds=-86400), "s", "action", 1)
-    assert refused(caller.stack.orders().CreateOrder, request, metadata=metadata) == ("UNAVAILABLE", "SAGA_IN_THE_FUTURE")
+    caller.saga = new_saga_id(age_seconds=-86400)
+    assert refused(caller.create) == ("UNAVAILABLE", "SAGA_IN_THE_FUTURE")
     assert caller.stack.counts(caller.sku) == (100, 0, 0)
 
 
